@@ -1,0 +1,47 @@
+/**
+ * Every failure that a user can cause or meet has a stable code, the place where it happened, and a remedy.
+ * The catalogue below is the single list of codes; docs/errors.md holds one section for each, and a test keeps the two equal.
+ */
+export const ERROR_CODES = {
+  // usage and configuration: exit code 2
+  TANDEM_USAGE: { exit: 2, summary: 'The command line is not understood.' },
+  TANDEM_CONFIG_SYNTAX: { exit: 2, summary: 'A YAML or JSON file does not parse.' },
+  TANDEM_CONFIG_INVALID: { exit: 2, summary: 'A setting is missing, of the wrong type or out of range.' },
+  TANDEM_UNKNOWN_SETTING: { exit: 2, summary: 'A path names no setting.' },
+  TANDEM_UNKNOWN_NAME: { exit: 2, summary: 'No model, data set, technique, machine or preset has this name.' },
+  TANDEM_FILE_NOT_FOUND: { exit: 2, summary: 'A file or folder that was named does not exist.' },
+  // bad input and failures at run time: exit code 1
+  TANDEM_INTERNAL: { exit: 1, summary: 'Tandem contradicts itself: a defect worth reporting.' },
+  TANDEM_CONSERVATION: { exit: 1, summary: 'A simulation broke one of its conservation laws.' },
+  // a result, not a failure, but scripts want to tell it apart: exit code 3
+  TANDEM_INFEASIBLE: { exit: 3, summary: 'The workload does not fit the machine.' },
+} as const satisfies Record<string, { exit: number; summary: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+export interface ErrorDetails {
+  /** Where: a file with line and column, a path inside a configuration, a node of a graph, a byte offset. */
+  place?: string;
+  /** What the user can do about it, including the allowed values or the nearest name. */
+  remedy?: string;
+  cause?: unknown;
+}
+
+/** An error that the command line prints as `code: message`, place and remedy, without a stack. */
+export class TandemError extends Error {
+  readonly code: ErrorCode;
+  readonly place: string | undefined;
+  readonly remedy: string | undefined;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'TandemError';
+    this.code = code;
+    this.place = details.place;
+    this.remedy = details.remedy;
+  }
+
+  get exitCode(): number {
+    return ERROR_CODES[this.code].exit;
+  }
+}

@@ -1,0 +1,77 @@
+/** What a run writes to result.json: the whole evidence in numbers. `schemaVersion` rises with any incompatible change. */
+import type { Infeasible, SimulationResult } from '../simulator/types.js';
+
+export const RESULT_SCHEMA_VERSION = 1;
+
+export type MachineOutcome =
+  | (SimulationResult & {
+      /** Cycles of the reference machine (the first one listed) over this machine's, at equal clocks: time ratio. */
+      readonly speedup: number;
+      readonly energyRatio: number;
+      readonly areaRatio: number;
+    })
+  | Infeasible;
+
+export interface AttentionHeadStatistics {
+  readonly layer: number;
+  readonly head: number;
+  /** Learned threshold, in units of the scaled score q·k/√d. */
+  readonly threshold: number;
+  readonly scores: number;
+  readonly survivors: number;
+  readonly pruningRate: number;
+  readonly meanBits: number;
+  /** Rows where every score lay below the threshold (the largest one is kept). */
+  readonly emptyRows: number;
+  readonly rows: number;
+}
+
+export interface TrainingPoint {
+  readonly stage: 'warm-up' | 'baseline' | 'adapted';
+  readonly step: number;
+  readonly loss: number;
+  /** The pruning term before its weight; 0 without a technique. */
+  readonly penalty: number;
+  readonly thresholds: readonly number[];
+}
+
+export interface RunResult {
+  readonly schemaVersion: typeof RESULT_SCHEMA_VERSION;
+  readonly name: string;
+  readonly tandemVersion: string;
+  readonly seed: number;
+  readonly model: {
+    readonly name: string;
+    readonly parameters: number;
+    readonly source: string;
+    readonly licence: string;
+    readonly sha256: string;
+  };
+  readonly data: {
+    readonly name: string;
+    readonly metric: string;
+    readonly train: number;
+    readonly validation: number;
+    readonly test: number;
+    readonly sha256: { readonly train: string; readonly validation: string; readonly test: string };
+  };
+  readonly technique: { readonly name: string; readonly options: unknown };
+  /** Shares in 0 … 1 (accuracy), on the held-out test split. */
+  readonly accuracy: { readonly baseline: number; readonly adapted: number; readonly examples: number };
+  /** All metrics of the task for both models, by name. */
+  readonly metrics: {
+    readonly baseline: Readonly<Record<string, number>>;
+    readonly adapted: Readonly<Record<string, number>>;
+  };
+  readonly pruningRate: number;
+  readonly meanBits: number;
+  readonly heads: readonly AttentionHeadStatistics[];
+  /** Accuracy and pruning at scaled thresholds around the learned ones, for the accuracy-against-pruning figure. */
+  readonly tradeoff: readonly { readonly shift: number; readonly accuracy: number; readonly pruningRate: number }[];
+  readonly training: readonly TrainingPoint[];
+  readonly machines: readonly MachineOutcome[];
+  readonly trace: { readonly file: string; readonly sequences: number; readonly bytes: number };
+  /** Wall-clock seconds by stage: kept apart, since the only part of a result that differs between equal runs. */
+  readonly timings: Readonly<Record<string, number>>;
+  readonly remarks: readonly string[];
+}

@@ -1,0 +1,125 @@
+/** What a machine is to the rest of Tandem, and what a simulation returns. Cycles, pJ, µm². */
+import type { ZodType } from 'zod';
+import type { Constant } from '../hardware/types.js';
+import type { Named } from '../registry.js';
+import type { TraceHeader, TraceRecord } from '../trace/types.js';
+import type { GemmLayer } from '../workload/types.js';
+
+/** A simulation's input. A trace is a stream, so that one larger than memory can be played. */
+export type Workload =
+  | { readonly kind: 'trace'; readonly header: TraceHeader; readonly records: AsyncIterable<TraceRecord> }
+  | { readonly kind: 'gemms'; readonly layers: readonly GemmLayer[] };
+
+export interface EnergyShare {
+  /** Name of the component instance, as in ComponentInstance. */
+  readonly component: string;
+  readonly dynamicPicojoules: number;
+  readonly leakagePicojoules: number;
+  /** What the constants' certainty implies for the sum of both. */
+  readonly interval: readonly [number, number];
+}
+
+export interface AreaShare {
+  readonly component: string;
+  readonly count: number;
+  readonly squareMicrometres: number;
+  readonly interval: readonly [number, number];
+}
+
+/** A law that was checked, with both sides; a broken one is thrown as TANDEM_CONSERVATION, never returned. */
+export interface ConservationCheck {
+  readonly law: string;
+  readonly left: number;
+  readonly right: number;
+}
+
+/** Results of a part of the workload: a layer and head of a trace, or a GEMM. */
+export interface PartResult {
+  readonly layer: string;
+  /** Undefined for GEMMs. */
+  readonly head?: number;
+  readonly cycles: number;
+  readonly energyPicojoules: number;
+  /** 0 … 1 */
+  readonly utilisation: number;
+  /** Machine-specific counts: "scores", "survivors", "sramReads" … */
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** What a unit did over time, for the timeline figure: busy intervals [start, end) in cycles. */
+export interface TimelineLane {
+  readonly lane: string;
+  readonly busy: readonly { readonly start: number; readonly end: number; readonly label: string }[];
+}
+
+export interface SimulationResult {
+  readonly feasible: true;
+  /** Name for people: the preset's, e.g. "ae-leopard". */
+  readonly name: string;
+  readonly machine: string;
+  /** The resolved configuration that was simulated. */
+  readonly configuration: unknown;
+  readonly fidelity: 'cycle' | 'fast';
+  readonly cycles: number;
+  readonly clockHertz: number;
+  readonly energyPicojoules: number;
+  readonly energyInterval: readonly [number, number];
+  readonly areaSquareMicrometres: number;
+  readonly areaInterval: readonly [number, number];
+  readonly energy: readonly EnergyShare[];
+  readonly area: readonly AreaShare[];
+  /** Busy share of each unit kind, 0 … 1. */
+  readonly utilisation: Readonly<Record<string, number>>;
+  /** Totals of the parts' counts. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly parts: readonly PartResult[];
+  /** Histograms over the whole workload, e.g. "stopBits": share or count by bin label, in order. */
+  readonly histograms: Readonly<Record<string, readonly { readonly bin: number; readonly count: number }[]>>;
+  /** One head, as an example; empty when the machine has none. */
+  readonly timeline: readonly TimelineLane[];
+  readonly constants: readonly Constant[];
+  readonly conservation: readonly ConservationCheck[];
+  /** Modelling remarks that a reader of the numbers must know. */
+  readonly remarks: readonly string[];
+}
+
+/** The workload cannot run on this machine: a result, not an exception. */
+export interface Infeasible {
+  readonly feasible: false;
+  readonly name: string;
+  readonly machine: string;
+  readonly resource: string;
+  readonly demand: number;
+  readonly bound: number;
+  readonly unit: string;
+  /** Settings that would make it fit, e.g. "buffers.keyBytes ≥ 98304". */
+  readonly levers: readonly string[];
+}
+
+export interface SimulationOptions {
+  /** Name for the result. */
+  readonly name: string;
+  readonly fidelity?: 'cycle' | 'fast';
+  /** Called now and then with the number of records or layers done. */
+  readonly onProgress?: (done: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** A machine: a small program over components. `Config` is what the user's YAML describes. */
+export interface Machine<Config = unknown> extends Named {
+  /** Configuration with defaults, descriptions and units; also the source of the JSON Schema and of `--set`. */
+  readonly schema: ZodType<Config>;
+  readonly accepts: readonly Workload['kind'][];
+  /** Names of the preset files under hardware/presets/ that configure this machine; the first is the default. */
+  readonly presets: readonly string[];
+  simulate(config: Config, workload: Workload, options: SimulationOptions): Promise<SimulationResult | Infeasible>;
+  /**
+   * Several configurations over one pass of the workload, for machines that share work between them.
+   * Results in the order of the configurations.
+   */
+  simulateMany?(
+    configs: readonly { readonly name: string; readonly config: Config }[],
+    workload: Workload,
+    options: Omit<SimulationOptions, 'name'>,
+  ): Promise<(SimulationResult | Infeasible)[]>;
+}
