@@ -7,7 +7,9 @@ export type MachineOutcome =
   | (SimulationResult & {
       /** Cycles of the reference machine (the first one listed) over this machine's, at equal clocks: time ratio. */
       readonly speedup: number;
+      /** Energy of the reference machine over this one's: above 1, this one needs less. */
       readonly energyRatio: number;
+      /** Area of this machine over the reference machine's: above 1, this one is larger. */
       readonly areaRatio: number;
     })
   | Infeasible;

@@ -1,0 +1,60 @@
+/**
+ * Colours of the figures. Drawings are made once, in the light colours, and are readable as files of their own; inside
+ * the page a style sheet swaps each light colour for its dark partner, so one SVG serves both and prints light.
+ */
+
+/** Light colour → dark partner. Text and lines first, then the eight hues for categories and the grey for the rest. */
+const INK = ['#1f2328', '#e6edf3'] as const;
+const MUTED = ['#57606a', '#a3acb6'] as const;
+const AXIS = ['#8c959f', '#6e7681'] as const;
+const GRID = ['#e4e7eb', '#2b3138'] as const;
+const REST = ['#b4bac2', '#5d6570'] as const;
+
+/** Hues that stay apart for colour-blind readers (after Okabe and Ito, 2008, darkened or extended for white paper). */
+const CATEGORIES: readonly (readonly [string, string])[] = [
+  ['#0072b2', '#4aa3df'],
+  ['#e69f00', '#e6a31a'],
+  ['#009e73', '#2fbf97'],
+  ['#cc79a7', '#d48ab4'],
+  ['#56b4e9', '#8fd0f5'],
+  ['#d55e00', '#e87a33'],
+  ['#3b2e8c', '#8c80e0'],
+  ['#8f8f2a', '#b3b34d'],
+];
+
+export const colours = { ink: INK[0], muted: MUTED[0], axis: AXIS[0], grid: GRID[0], rest: REST[0] };
+export const categories: readonly string[] = CATEGORIES.map(([light]) => light);
+/** For few series drawn as lines or points: the most legible hues first. */
+export const series: readonly string[] = [0, 5, 2, 6, 3, 1, 4, 7].map((index) => categories[index]!);
+/** Ends and middle of a ramp that is legible on white and on black. */
+const RAMP: readonly (readonly [number, number, number])[] = [
+  [0x2f, 0x74, 0xc0],
+  [0x94, 0x6a, 0xb8],
+  [0xd0, 0x62, 0x7f],
+  [0xdb, 0x84, 0x2a],
+];
+
+/** `n` ordered colours, for layers. */
+export function ramp(n: number): string[] {
+  return Array.from({ length: n }, (_, index) => {
+    const position = n === 1 ? 0 : (index / (n - 1)) * (RAMP.length - 1);
+    const lower = Math.min(Math.floor(position), RAMP.length - 2);
+    const channel = (c: 0 | 1 | 2) => {
+      const [a, b] = [RAMP[lower]![c], RAMP[lower + 1]![c]];
+      return Math.round(a + (b - a) * (position - lower))
+        .toString(16)
+        .padStart(2, '0');
+    };
+    return `#${channel(0)}${channel(1)}${channel(2)}`;
+  });
+}
+
+/** CSS rules that swap the light colours of a drawing for the dark ones; "white" is the paper and the gaps. */
+export function darkRules(scope: string, paper: string): string {
+  const pairs = [INK, MUTED, AXIS, GRID, REST, ...CATEGORIES, ['white', paper] as const];
+  return pairs
+    .map(
+      ([light, dark]) => `${scope} [fill="${light}"]{fill:${dark}}${scope} [stroke="${light}"]{stroke:${dark}}`,
+    )
+    .join('\n');
+}
