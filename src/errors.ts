@@ -11,8 +11,10 @@ export const ERROR_CODES = {
   TANDEM_UNKNOWN_NAME: { exit: 2, summary: 'No model, data set, technique, machine or preset has this name.' },
   TANDEM_FILE_NOT_FOUND: { exit: 2, summary: 'A file or folder that was named does not exist.' },
   // bad input and failures at run time: exit code 1
+  TANDEM_NO_GRADIENT: { exit: 1, summary: 'A gradient is needed where none exists.' },
   TANDEM_INTERNAL: { exit: 1, summary: 'Tandem contradicts itself: a defect worth reporting.' },
   TANDEM_CONSERVATION: { exit: 1, summary: 'A simulation broke one of its conservation laws.' },
+  TANDEM_SHAPE_MISMATCH: { exit: 1, summary: 'The shapes that a node of the graph is given do not fit together.' },
   // a result, not a failure, but scripts want to tell it apart: exit code 3
   TANDEM_INFEASIBLE: { exit: 3, summary: 'The workload does not fit the machine.' },
 } as const satisfies Record<string, { exit: number; summary: string }>;
