@@ -14,6 +14,11 @@ export const ERROR_CODES = {
   TANDEM_NO_GRADIENT: { exit: 1, summary: 'A gradient is needed where none exists.' },
   TANDEM_INTERNAL: { exit: 1, summary: 'Tandem contradicts itself: a defect worth reporting.' },
   TANDEM_CONSERVATION: { exit: 1, summary: 'A simulation broke one of its conservation laws.' },
+  TANDEM_NOT_A_TRACE: { exit: 1, summary: 'A file does not begin like a trace.' },
+  TANDEM_TRACE_VERSION: { exit: 1, summary: 'A trace has a format version that this Tandem does not read.' },
+  TANDEM_TRACE_CORRUPT: { exit: 1, summary: 'Bytes of a trace contradict its checksums or its own lengths.' },
+  TANDEM_TRACE_TRUNCATED: { exit: 1, summary: 'A trace ends before its end record.' },
+  TANDEM_TRACE_INCONSISTENT: { exit: 1, summary: 'Records of a trace contradict each other or themselves.' },
   TANDEM_SHAPE_MISMATCH: { exit: 1, summary: 'The shapes that a node of the graph is given do not fit together.' },
   // a result, not a failure, but scripts want to tell it apart: exit code 3
   TANDEM_INFEASIBLE: { exit: 3, summary: 'The workload does not fit the machine.' },
