@@ -6,7 +6,13 @@ export class Html {
 
 export type HtmlValue = string | number | Html | undefined | false | readonly HtmlValue[];
 
-const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 /** Replaces what neither HTML nor XML may contain (control characters, lone surrogates) by U+FFFD. */
 export function printable(text: string): string {
@@ -35,22 +41,42 @@ export interface HtmlColumn<Row> {
   readonly cell: (row: Row) => HtmlValue;
   /** Right-aligned with figures of equal width. */
   readonly numeric?: boolean;
+  /** Holds running text and keeps a width at which that is readable. */
+  readonly wide?: boolean;
+}
+
+export interface HtmlTableOptions<Row, Special> {
+  readonly rowClass?: (row: Row) => string | undefined;
+  /** A whole <tr> for rows that do not fit the columns; undefined for those that do. */
+  readonly alternative?: (row: Row | Special) => Html | undefined;
 }
 
 /** A table in a container that scrolls by itself when the page is narrow. The first column holds the row's header. */
-export function htmlTable<Row>(caption: HtmlValue, columns: readonly HtmlColumn<Row>[], rows: readonly Row[]): Html {
-  const mark = (column: HtmlColumn<Row>) => (column.numeric ? html` class="number"` : '');
+export function htmlTable<Row, Special = never>(
+  caption: string,
+  columns: readonly HtmlColumn<Row>[],
+  rows: readonly (Row | Special)[],
+  options: HtmlTableOptions<Row, Special> = {},
+): Html {
+  const mark = (column: HtmlColumn<Row>) => {
+    const name = column.numeric ? 'number' : column.wide ? 'wide' : undefined;
+    return name && html` class="${name}"`;
+  };
   const cells = (row: Row) =>
     columns.map((column, index) =>
       index === 0
         ? html`<th scope="row"${mark(column)}>${column.cell(row)}</th>`
         : html`<td${mark(column)}>${column.cell(row)}</td>`,
     );
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="Table"><table>
+  const line = (row: Row) => {
+    const name = options.rowClass?.(row);
+    return html`<tr${name && html` class="${name}"`}>${cells(row)}</tr>\n`;
+  };
+  return html`<div class="scroll table" tabindex="0" role="group" aria-label="Table: ${caption}"><table>
 <caption>${caption}</caption>
 <thead><tr>${columns.map((column) => html`<th scope="col"${mark(column)}>${column.header}</th>`)}</tr></thead>
 <tbody>
-${rows.map((row) => html`<tr>${cells(row)}</tr>\n`)}</tbody>
+${rows.map((row) => options.alternative?.(row) ?? line(row as Row))}</tbody>
 </table></div>
 `;
 }

@@ -53,8 +53,6 @@ export function ramp(n: number): string[] {
 export function darkRules(scope: string, paper: string): string {
   const pairs = [INK, MUTED, AXIS, GRID, REST, ...CATEGORIES, ['white', paper] as const];
   return pairs
-    .map(
-      ([light, dark]) => `${scope} [fill="${light}"]{fill:${dark}}${scope} [stroke="${light}"]{stroke:${dark}}`,
-    )
+    .map(([light, dark]) => `${scope} [fill="${light}"]{fill:${dark}}${scope} [stroke="${light}"]{stroke:${dark}}`)
     .join('\n');
 }

@@ -19,12 +19,13 @@ export function seconds(machine: Pick<SimulationResult, 'cycles' | 'clockHertz'>
 export function withRatios(machines: readonly (SimulationResult | Infeasible)[]): MachineOutcome[] {
   const reference = referenceMachine(machines);
   return machines.map((machine) => {
-    if (!machine.feasible || !reference) return machine as Infeasible;
+    if (!machine.feasible) return machine;
+    const first = reference ?? machine;
     return {
       ...machine,
-      speedup: seconds(reference) / seconds(machine),
-      energyRatio: reference.energyPicojoules / machine.energyPicojoules,
-      areaRatio: machine.areaSquareMicrometres / reference.areaSquareMicrometres,
+      speedup: seconds(first) / seconds(machine),
+      energyRatio: first.energyPicojoules / machine.energyPicojoules,
+      areaRatio: machine.areaSquareMicrometres / first.areaSquareMicrometres,
     };
   });
 }

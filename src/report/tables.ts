@@ -29,8 +29,13 @@ export function formatTable<Row>(
   format: TableFormat = 'table',
 ): string {
   if (format === 'json') return `${JSON.stringify(tableRecords(rows, columns), null, 2)}\n`;
-  if (format === 'csv') return csv(tableRecords(rows, columns), columns.map((column) => column.key));
-  const numeric = (column: Column<Row>) => rows.length > 0 && rows.every((row) => typeof column.value(row) !== 'string');
+  if (format === 'csv')
+    return csv(
+      tableRecords(rows, columns),
+      columns.map((column) => column.key),
+    );
+  const numeric = (column: Column<Row>) =>
+    rows.length > 0 && rows.every((row) => typeof column.value(row) !== 'string');
   const table = new Table({
     head: columns.map((column) => column.header),
     colAligns: columns.map((column) => (numeric(column) ? 'right' : 'left')),

@@ -1,0 +1,66 @@
+/** Pruning rate of every attention head, layers by heads. */
+import type { RunResult } from '../../experiment/result.js';
+import { count, percent, significant } from '../format.js';
+import type { Figure } from './types.js';
+
+/** From here on the cell is dark enough for white figures. */
+const WHITE_TEXT_FROM = 0.55;
+
+export function headsFigure(result: RunResult): Figure | undefined {
+  if (result.heads.length === 0) return undefined;
+  const rows = result.heads.map((head) => ({ ...head }));
+  const values = rows.map((row) => ({
+    layer: row.layer,
+    head: row.head,
+    pruningRate: row.pruningRate,
+    text: (row.pruningRate * 100).toFixed(0),
+    label:
+      `layer ${row.layer}, head ${row.head}: ${percent(row.pruningRate)} pruned (${count(row.survivors)} of ` +
+      `${count(row.scores)} scores kept), ${significant(row.meanBits)} bits per score, ` +
+      `threshold ${significant(row.threshold)}, ${count(row.emptyRows)} of ${count(row.rows)} rows empty`,
+  }));
+  const x = { field: 'head', type: 'ordinal', title: 'head', axis: { orient: 'top', labelAngle: 0 } } as const;
+  const y = { field: 'layer', type: 'ordinal', title: 'layer' } as const;
+  return {
+    name: 'heads',
+    title: 'Pruning rate by layer and head',
+    caption:
+      `Share of the attention scores that lie below their layer's threshold, in per cent, counted over every query and ` +
+      `key of the recorded test sequences without padding. In a row where every score lies below, the largest is kept.`,
+    rows,
+    spec: {
+      data: { values },
+      width: { step: 36 },
+      height: { step: 22 },
+      layer: [
+        {
+          mark: { type: 'rect', stroke: 'white', strokeWidth: 1 },
+          encoding: {
+            x,
+            y,
+            color: {
+              field: 'pruningRate',
+              type: 'quantitative',
+              title: 'pruning rate',
+              scale: { domain: [0, 1], range: ['#eef4fb', '#9cc3e6', '#3a7fbf', '#0b3c70'] },
+              legend: { format: '.0%', gradientLength: 120, tickCount: 5 },
+            },
+            description: { field: 'label' },
+          },
+        },
+        {
+          mark: { type: 'text', aria: false },
+          encoding: {
+            x,
+            y,
+            text: { field: 'text' },
+            color: {
+              condition: { test: `datum.pruningRate >= ${WHITE_TEXT_FROM}`, value: '#ffffff' },
+              value: '#0b1a2b',
+            },
+          },
+        },
+      ],
+    },
+  };
+}

@@ -1,0 +1,28 @@
+/** Writes reports to disk. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import type { RunResult } from '../experiment/result.js';
+import { type Report, renderReport } from './report.js';
+
+/** Renders a run's report into its folder; see `writeRendered`. */
+export async function writeReport(folder: string, result: RunResult): Promise<Report> {
+  const report = await renderReport(result);
+  await writeRendered(folder, report);
+  return report;
+}
+
+/**
+ * Writes report.html and, for each figure, figures/NAME.svg, NAME.csv and NAME.vl.json (its Vega-Lite specification).
+ * Each file appears whole or not at all, the page last.
+ */
+export async function writeRendered(folder: string, report: Report): Promise<void> {
+  await mkdir(join(folder, 'figures'), { recursive: true });
+  for (const { name, svg, csv, spec } of report.figures) {
+    const path = join(folder, 'figures', name);
+    await writeFileAtomic(`${path}.svg`, svg);
+    await writeFileAtomic(`${path}.csv`, csv);
+    await writeFileAtomic(`${path}.vl.json`, `${JSON.stringify(spec, null, 2)}\n`);
+  }
+  await writeFileAtomic(join(folder, 'report.html'), report.html);
+}

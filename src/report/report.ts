@@ -1,0 +1,140 @@
+/** Puts a report together: figures drawn from the result, sections around them, one page. */
+import type { MachineOutcome, RunResult } from '../experiment/result.js';
+import type { Infeasible, SimulationResult } from '../simulator/types.js';
+import { areaFigure } from './figures/area.js';
+import { energyFigure } from './figures/energy.js';
+import { headsFigure } from './figures/heads.js';
+import { histogramFigures } from './figures/histograms.js';
+import { thresholdsFigure } from './figures/thresholds.js';
+import { timelineFigures } from './figures/timeline.js';
+import { tradeoffFigure } from './figures/tradeoff.js';
+import { trainingFigure } from './figures/training.js';
+import type { Figure } from './figures/types.js';
+import { utilisationFigure } from './figures/utilisation.js';
+import { type HtmlValue, html } from './html.js';
+import { type DrawnFigure, figureHtml, page, type Section } from './page.js';
+import { withRatios } from './ratios.js';
+import {
+  configurations,
+  conservationSection,
+  constantsSection,
+  provenanceSection,
+  remarksSection,
+} from './sections/evidence.js';
+import { areaTable, countsTable, energyTable } from './sections/machines.js';
+import { machineTable, summarySection } from './sections/summary.js';
+import { csv } from './tables.js';
+import { completeSpec, drawSvg } from './vega.js';
+
+export interface Report {
+  /** One file without script or request, readable on a screen of any width, in the dark and on paper. */
+  readonly html: string;
+  readonly figures: readonly DrawnFigure[];
+}
+
+/** The report of a whole run. Equal results give equal bytes: wall-clock timings are not shown. */
+export async function renderReport(result: RunResult): Promise<Report> {
+  const machines = feasible(result.machines);
+  const gallery = new Gallery();
+  const sections = [
+    summarySection(result),
+    await figureSection(gallery, 'accuracy', 'Accuracy and pruning', [
+      tradeoffFigure(result),
+      headsFigure(result),
+      trainingFigure(result),
+      thresholdsFigure(result),
+    ]),
+    await machinesSection(gallery, machines),
+    constantsSection(machines),
+    conservationSection(machines),
+    remarksSection(result.remarks, machines),
+    provenanceSection(result, machines),
+  ];
+  const subtitle = `${result.technique.name} on ${result.model.name}, ${result.data.name}`;
+  return {
+    html: page(
+      result.name,
+      subtitle,
+      sections.filter((section) => section !== undefined),
+      footer(result.tandemVersion),
+    ),
+    figures: gallery.drawn,
+  };
+}
+
+/** A report of simulations alone; the first feasible machine is the reference. */
+export async function renderSimulation(results: readonly (SimulationResult | Infeasible)[]): Promise<Report> {
+  const machines = feasible(results);
+  const gallery = new Gallery();
+  const sections = [
+    { id: 'summary', title: 'Summary', body: machineTable(withRatios(results)) },
+    await machinesSection(gallery, machines),
+    constantsSection(machines),
+    conservationSection(machines),
+    remarksSection([], machines),
+    { id: 'provenance', title: 'Provenance', body: configurations(machines) },
+  ];
+  return {
+    html: page(
+      'Simulation',
+      results.map((result) => result.name).join(', '),
+      sections.filter((section) => section !== undefined),
+      footer(),
+    ),
+    figures: gallery.drawn,
+  };
+}
+
+/** Draws figures and keeps them for the figures' files. */
+class Gallery {
+  readonly drawn: DrawnFigure[] = [];
+
+  async show(figure: Figure | undefined): Promise<HtmlValue> {
+    if (!figure) return undefined;
+    const columns = [...new Set(figure.rows.flatMap((row) => Object.keys(row)))];
+    const drawn = {
+      name: figure.name,
+      svg: await drawSvg(figure),
+      csv: csv(figure.rows, columns),
+      spec: completeSpec(figure),
+    };
+    this.drawn.push(drawn);
+    return figureHtml(figure, drawn);
+  }
+
+  async showAll(figures: readonly (Figure | undefined)[]): Promise<HtmlValue[]> {
+    const shown: HtmlValue[] = [];
+    for (const figure of figures) shown.push(await this.show(figure));
+    return shown;
+  }
+}
+
+async function figureSection(
+  gallery: Gallery,
+  id: string,
+  title: string,
+  figures: readonly (Figure | undefined)[],
+): Promise<Section | undefined> {
+  if (figures.every((figure) => figure === undefined)) return undefined;
+  return { id, title, body: await gallery.showAll(figures) };
+}
+
+async function machinesSection(gallery: Gallery, machines: readonly SimulationResult[]): Promise<Section | undefined> {
+  if (machines.length === 0) return undefined;
+  return {
+    id: 'machines',
+    title: 'Machines',
+    body: html`${await gallery.showAll(histogramFigures(machines))}${countsTable(machines)}
+${await gallery.show(energyFigure(machines))}${energyTable(machines)}
+${await gallery.show(areaFigure(machines))}${areaTable(machines)}
+${await gallery.show(utilisationFigure(machines))}${await gallery.showAll(timelineFigures(machines))}`,
+  };
+}
+
+function feasible(machines: readonly (MachineOutcome | SimulationResult | Infeasible)[]): SimulationResult[] {
+  return machines.filter((machine): machine is SimulationResult => machine.feasible);
+}
+
+function footer(version?: string): HtmlValue {
+  return html`Written by Tandem${version !== undefined && ` ${version}`}. The numbers behind this page, and wall-clock times, are in result.json beside it.`;
+}

@@ -1,0 +1,150 @@
+/** The end of a report: constants, checks, remarks and where everything came from. */
+import type { RunResult } from '../../experiment/result.js';
+import type { Constant } from '../../hardware/types.js';
+import type { SimulationResult } from '../../simulator/types.js';
+import { count, quantity, significant } from '../format.js';
+import { type Html, type HtmlValue, html, htmlTable } from '../html.js';
+import type { Section } from '../page.js';
+
+type Machines = readonly SimulationResult[];
+
+export function constantsSection(machines: Machines): Section | undefined {
+  const users = new Map<string, { constant: Constant; machines: string[] }>();
+  for (const machine of machines) {
+    for (const constant of machine.constants) {
+      const { name, value, unit, source, certainty, nodeNanometres, note } = constant;
+      const key = JSON.stringify([name, value, unit, source, certainty, nodeNanometres, note]);
+      const entry = users.get(key) ?? { constant, machines: [] as string[] };
+      entry.machines.push(machine.name);
+      users.set(key, entry);
+    }
+  }
+  if (users.size === 0) return undefined;
+  const rows = [...users.values()].sort((a, b) => (a.constant.name < b.constant.name ? -1 : 1));
+  const everywhere = rows.every((row) => row.machines.length === machines.length);
+  return {
+    id: 'constants',
+    title: 'Constants',
+    body: htmlTable(
+      'Every constant that went into the energies and areas above. Published: printed in a source. Derived: follows from ' +
+        'published figures by arithmetic. Scaled: published at another node, width or size. Assumed: our choice, for want ' +
+        'of a source. The node is the one at which the source gives the value.',
+      [
+        { header: 'name', cell: ({ constant }) => html`<code>${constant.name}</code>` },
+        { header: 'value', numeric: true, cell: ({ constant }) => withUnit(constant.value, constant.unit) },
+        {
+          header: 'node',
+          numeric: true,
+          cell: ({ constant }) => (constant.nodeNanometres === undefined ? '–' : `${constant.nodeNanometres}\u00a0nm`),
+        },
+        { header: 'certainty', cell: ({ constant }) => constant.certainty },
+        {
+          header: 'source',
+          wide: true,
+          cell: ({ constant }) =>
+            html`${constant.source}${constant.note !== undefined && html`<small>${constant.note}</small>`}`,
+        },
+        ...(everywhere ? [] : [{ header: 'used by', cell: (row: (typeof rows)[number]) => row.machines.join(', ') }]),
+      ],
+      rows,
+    ),
+  };
+}
+
+function withUnit(value: number, unit: string): string {
+  return `${significant(value, 4)}\u00a0${unit}`;
+}
+
+export function conservationSection(machines: Machines): Section | undefined {
+  const rows = machines.flatMap((machine) =>
+    machine.conservation.map((check) => ({ machine: machine.name, ...check })),
+  );
+  if (rows.length === 0) return undefined;
+  return {
+    id: 'checks',
+    title: 'Conservation checks',
+    body: html`<p>All ${rows.length} checks passed. A simulation that breaks one of its laws ends with an error and has no result.</p>
+${htmlTable(
+  'Both sides of each law, in the units of the law.',
+  [
+    { header: 'law', wide: true, cell: (row) => row.law },
+    { header: 'machine', cell: (row) => row.machine },
+    {
+      header: 'left side',
+      numeric: true,
+      cell: (row) =>
+        significant(row.left, 10)
+          .replace(/(\.\d*?)0+$/, '$1')
+          .replace(/\.$/, ''),
+    },
+    {
+      header: 'right side',
+      numeric: true,
+      cell: (row) =>
+        significant(row.right, 10)
+          .replace(/(\.\d*?)0+$/, '$1')
+          .replace(/\.$/, ''),
+    },
+  ],
+  rows,
+)}`,
+  };
+}
+
+export function remarksSection(remarks: readonly string[], machines: Machines): Section | undefined {
+  const all = new Map<string, string[]>(remarks.map((remark) => [remark, []]));
+  for (const machine of machines) {
+    for (const remark of machine.remarks) all.set(remark, [...(all.get(remark) ?? []), machine.name]);
+  }
+  if (all.size === 0) return undefined;
+  return {
+    id: 'remarks',
+    title: 'Remarks',
+    body: html`<ul>
+${[...all].map(([remark, names]) => html`<li>${remark}${names.length > 0 && html` <small>(${names.join(', ')})</small>`}</li>\n`)}</ul>
+`,
+  };
+}
+
+export function provenanceSection(result: RunResult, machines: Machines): Section {
+  const { model, data, trace } = result;
+  const hash = (sha256: string) => html`<code>${sha256}</code>`;
+  return {
+    id: 'provenance',
+    title: 'Provenance',
+    body: html`${facts([
+      ['Model', `${model.name}, ${count(model.parameters)} parameters, licence ${model.licence}`],
+      ['Model source', model.source],
+      ['Model SHA-256', hash(model.sha256)],
+      [
+        'Data',
+        `${data.name}: ${count(data.train)} training, ${count(data.validation)} validation, ${count(data.test)} test examples`,
+      ],
+      ['Training split SHA-256', hash(data.sha256.train)],
+      ['Validation split SHA-256', hash(data.sha256.validation)],
+      ['Test split SHA-256', hash(data.sha256.test)],
+      ['Technique', result.technique.name],
+      ['Seed', String(result.seed)],
+      ['Trace', `${trace.file}, ${count(trace.sequences)} sequences, ${quantity(trace.bytes, 'B')}`],
+      ['Versions', `Tandem ${result.tandemVersion}, result schema ${result.schemaVersion}`],
+    ])}${configuration(`Options of ${result.technique.name}`, result.technique.options)}${configurations(machines)}`,
+  };
+}
+
+/** The resolved configuration of every machine, folded away on the screen and open in print. */
+export function configurations(machines: Machines): Html[] {
+  return machines.map((machine) =>
+    configuration(`Configuration of ${machine.name} (${machine.machine}, ${machine.fidelity})`, machine.configuration),
+  );
+}
+
+function configuration(title: string, value: unknown): Html {
+  return html`<details><summary>${title}</summary><pre>${JSON.stringify(value, null, 2) ?? ''}</pre></details>
+`;
+}
+
+function facts(entries: readonly (readonly [string, HtmlValue])[]): Html {
+  return html`<dl class="facts">
+${entries.map(([term, value]) => html`<dt>${term}</dt><dd>${value}</dd>\n`)}</dl>
+`;
+}

@@ -1,0 +1,132 @@
+/** The top of a report: what the technique did to the model, and what that is worth on each machine. */
+import type { MachineOutcome, RunResult } from '../../experiment/result.js';
+import {
+  area,
+  areaScale,
+  count,
+  energy,
+  energyScale,
+  interval,
+  percent,
+  points,
+  quantity,
+  ratio,
+  shareInterval,
+  significant,
+} from '../format.js';
+import { type Html, type HtmlColumn, html, htmlTable } from '../html.js';
+import { infeasibility } from '../machine-columns.js';
+import type { Section } from '../page.js';
+import { referenceMachine, seconds } from '../ratios.js';
+
+type Feasible = Extract<MachineOutcome, { feasible: true }>;
+
+export function summarySection(result: RunResult): Section {
+  return {
+    id: 'summary',
+    title: 'Summary',
+    body: html`<p>${headline(result)}</p>
+${tiles(result)}${machineTable(result.machines)}${metricsTable(result)}`,
+  };
+}
+
+function headline(result: RunResult): string {
+  const { accuracy, machines, data } = result;
+  const reference = referenceMachine(machines);
+  const others = machines.filter((machine): machine is Feasible => machine.feasible && machine !== reference);
+  const gains = others.map(
+    (machine) =>
+      `${machine.name} reaches a speed-up of ${ratio(machine.speedup)} and an energy saving of ` +
+      `${ratio(machine.energyRatio)} with ${ratio(machine.areaRatio)} the area`,
+  );
+  return (
+    `With ${result.technique.name}, ${result.model.name} drops ${percent(result.pruningRate)} of its attention scores on ` +
+    `${data.name} at a change of ${points(accuracy.adapted - accuracy.baseline)} in ${data.metric}.` +
+    (reference && gains.length > 0 ? ` Against ${reference.name}, ${gains.join('; ')}.` : '')
+  );
+}
+
+function tiles(result: RunResult): Html {
+  const { baseline, adapted, examples } = result.accuracy;
+  const metric = result.data.metric;
+  const sampling = (share: number) => {
+    if (metric !== 'accuracy') return `${count(examples)} test examples`;
+    const [low, high] = shareInterval(share, examples);
+    return `95 % interval ${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)} %`;
+  };
+  const entries: (readonly [string, string, string])[] = [
+    [`${metric}, baseline`, percent(baseline), sampling(baseline)],
+    [`${metric}, adapted`, percent(adapted), sampling(adapted)],
+    ['difference', points(adapted - baseline), `on the same ${count(examples)} test examples`],
+    ['pruning rate', percent(result.pruningRate), 'of all attention scores'],
+    ['mean bits per score', `${significant(result.meanBits)} bits`, 'of the key, read before the decision'],
+  ];
+  return html`<dl class="tiles">
+${entries.map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${value}<small>${note}</small></dd></div>\n`)}</dl>
+`;
+}
+
+/** One line per machine in the order of the result; one that cannot run the workload says why and what would help. */
+export function machineTable(machines: readonly MachineOutcome[]): Html {
+  const reference = referenceMachine(machines);
+  const columns: HtmlColumn<Feasible>[] = [
+    {
+      header: 'machine',
+      cell: (m) => html`${m.name}${m === reference && html`<small>reference</small>`}`,
+    },
+    { header: 'cycles', numeric: true, cell: (m) => html`${count(m.cycles)}<small>${fidelity(m)}</small>` },
+    {
+      header: 'time',
+      numeric: true,
+      cell: (m) => html`${quantity(seconds(m), 's')}<small>at ${quantity(m.clockHertz, 'Hz')}</small>`,
+    },
+    {
+      header: 'energy',
+      numeric: true,
+      cell: (m) =>
+        html`${energy(m.energyPicojoules)}<small>${interval(m.energyInterval, energyScale(m.energyPicojoules))}</small>`,
+    },
+    {
+      header: 'area',
+      numeric: true,
+      cell: (m) =>
+        html`${area(m.areaSquareMicrometres)}<small>${interval(m.areaInterval, areaScale(m.areaSquareMicrometres))}</small>`,
+    },
+    { header: 'speed-up', numeric: true, cell: (m) => ratio(m.speedup) },
+    { header: 'energy saving', numeric: true, cell: (m) => ratio(m.energyRatio) },
+    { header: 'area ratio', numeric: true, cell: (m) => ratio(m.areaRatio) },
+  ];
+  const infeasible = (machine: Extract<MachineOutcome, { feasible: false }>, span: number) =>
+    html`<tr class="infeasible"><th scope="row">${machine.name}</th><td colspan="${span}"><strong>Infeasible</strong>: ${infeasibility(machine)}.${
+      machine.levers.length > 0 && html` It would fit with ${machine.levers.join(', or ')}.`
+    }</td></tr>
+`;
+  return htmlTable(
+    `Machines on the same workload. Small print: the interval that the certainty of the constants implies for the ` +
+      `absolute value. Ratios are to ${reference ? reference.name : 'the reference'}: its time and energy over the ` +
+      `machine's, and the machine's area over its own.`,
+    columns,
+    machines,
+    { alternative: (machine) => (machine.feasible ? undefined : infeasible(machine, columns.length - 1)) },
+  );
+}
+
+function fidelity(machine: Feasible): string {
+  return machine.fidelity === 'cycle' ? 'played from the trace' : 'closed form';
+}
+
+function metricsTable(result: RunResult): Html | undefined {
+  const { baseline, adapted } = result.metrics;
+  const names = [...new Set([...Object.keys(baseline), ...Object.keys(adapted)])];
+  if (names.length === 0) return undefined;
+  const value = (metric: number | undefined) => (metric === undefined ? '–' : significant(metric, 4));
+  return htmlTable(
+    `All metrics of the task on ${count(result.accuracy.examples)} test examples, dimensionless.`,
+    [
+      { header: 'metric', cell: (name) => name },
+      { header: 'baseline', numeric: true, cell: (name) => value(baseline[name]) },
+      { header: 'adapted', numeric: true, cell: (name) => value(adapted[name]) },
+    ],
+    names,
+  );
+}
