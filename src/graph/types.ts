@@ -25,6 +25,11 @@ export interface TensorType {
   readonly dtype: DataType;
   /** Undefined when not even the rank is known. */
   readonly shape: readonly Dim[] | undefined;
+  /**
+   * What a small integer or boolean tensor holds, as far as its node's inputs tell: shapes computed in the graph
+   * (`Shape → Gather → Concat → Reshape`) are followed this way. Row-major, rank ≤ 1; undefined elements are unknown.
+   */
+  readonly contents?: readonly (Dim | undefined)[];
 }
 
 export interface ValueInfo extends TensorType {

@@ -1,0 +1,122 @@
+/**
+ * The standard ONNX operators Tandem knows the types of: every one that it writes itself, and the common ones of models
+ * that users bring. A table over them is `Record<OperatorName, …>`: adding a name here does not compile until each
+ * table has its entry.
+ */
+export const OPERATORS = [
+  // element by element, with broadcasting
+  'Abs',
+  'Add',
+  'And',
+  'Cast',
+  'Ceil',
+  'Clip',
+  'Cos',
+  'Div',
+  'Equal',
+  'Erf',
+  'Exp',
+  'Floor',
+  'Gelu',
+  'Greater',
+  'GreaterOrEqual',
+  'HardSigmoid',
+  'HardSwish',
+  'IsInf',
+  'IsNaN',
+  'LeakyRelu',
+  'Less',
+  'LessOrEqual',
+  'Log',
+  'Max',
+  'Mean',
+  'Min',
+  'Mod',
+  'Mul',
+  'Neg',
+  'Not',
+  'Or',
+  'Pow',
+  'Reciprocal',
+  'Relu',
+  'Round',
+  'Sigmoid',
+  'Sign',
+  'Sin',
+  'Softplus',
+  'Sqrt',
+  'Sub',
+  'Sum',
+  'Tanh',
+  'Where',
+  'Xor',
+  // products
+  'Conv',
+  'Einsum',
+  'Gemm',
+  'MatMul',
+  'MatMulInteger',
+  // layout
+  'Concat',
+  'Expand',
+  'Flatten',
+  'Identity',
+  'Pad',
+  'Reshape',
+  'Slice',
+  'Split',
+  'Squeeze',
+  'Tile',
+  'Transpose',
+  'Unsqueeze',
+  // indexing
+  'Gather',
+  'GatherElements',
+  'GatherND',
+  'NonZero',
+  'OneHot',
+  'ScatterElements',
+  'ScatterND',
+  'TopK',
+  'Trilu',
+  // reductions, normalisation
+  'ArgMax',
+  'ArgMin',
+  'BatchNormalization',
+  'CumSum',
+  'Dropout',
+  'LayerNormalization',
+  'LogSoftmax',
+  'ReduceL1',
+  'ReduceL2',
+  'ReduceLogSumExp',
+  'ReduceMax',
+  'ReduceMean',
+  'ReduceMin',
+  'ReduceProd',
+  'ReduceSum',
+  'ReduceSumSquare',
+  'Softmax',
+  // pooling
+  'AveragePool',
+  'GlobalAveragePool',
+  'MaxPool',
+  // constants and shapes
+  'Constant',
+  'ConstantOfShape',
+  'Range',
+  'Shape',
+  'Size',
+  // quantisation
+  'DequantizeLinear',
+  'DynamicQuantizeLinear',
+  'QuantizeLinear',
+] as const;
+
+export type OperatorName = (typeof OPERATORS)[number];
+
+const known: ReadonlySet<string> = new Set(OPERATORS);
+
+/** Whether an operator of this domain and type is one of OPERATORS. */
+export const isKnownOperator = (opType: string, domain = ''): opType is OperatorName =>
+  (domain === '' || domain === 'ai.onnx') && known.has(opType);
