@@ -34,9 +34,9 @@ export function engineeringScale(value: number, unit: string): Scale {
   return { factor: 1 / size, unit: prefix + unit };
 }
 
-/** Square millimetres from 0.01 mm² up, square micrometres below. */
+/** Square millimetres from 0.1 mm² up, square micrometres below. */
 export function areaScale(squareMicrometres: number): Scale {
-  return squareMicrometres >= 1e4 ? { factor: 1e-6, unit: 'mm²' } : { factor: 1, unit: 'µm²' };
+  return squareMicrometres >= 1e5 ? { factor: 1e-6, unit: 'mm²' } : { factor: 1, unit: 'µm²' };
 }
 
 /** Scale for energies given in picojoules. */
@@ -53,6 +53,12 @@ export function significant(value: number, digits = 3): string {
   const rounded = Number(value.toPrecision(digits));
   const decimals = Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(rounded))));
   return signed(group(Math.abs(rounded).toFixed(Math.min(decimals, 20))), rounded);
+}
+
+/** A number as it was given: no zeros after the last digit that counts. */
+export function plain(value: number, digits = 6): string {
+  const text = significant(value, digits);
+  return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
 }
 
 /** Groups the digits before the point in threes, from five digits on, as SI recommends. */

@@ -23,7 +23,7 @@ function column(
 /** Why a workload does not run on a machine, in one sentence. */
 export function infeasibility(machine: Extract<MachineOutcome, { feasible: false }>): string {
   const { resource, demand, bound, unit } = machine;
-  return `does not fit: ${resource} needs ${count(demand)} ${unit}, has ${count(bound)} ${unit}`;
+  return `${resource} needs ${count(demand)} ${unit} but has ${count(bound)} ${unit}`;
 }
 
 /** For formatTable; JSON and CSV carry raw numbers with the unit in their name. */
@@ -33,7 +33,7 @@ export const machineColumns: readonly Column<MachineOutcome>[] = [
     key: 'feasible',
     header: 'runs',
     value: (machine) => machine.feasible,
-    text: (machine) => (machine.feasible ? 'yes' : infeasibility(machine)),
+    text: (machine) => (machine.feasible ? 'yes' : `no: ${infeasibility(machine)}`),
   },
   column(
     'cycles',

@@ -38,7 +38,7 @@ figure svg [fill="white"]{fill:none}
 export function figureHtml(figure: Figure, drawn: DrawnFigure): Html {
   const natural = Number(/ width="([\d.]+)"/.exec(drawn.svg)?.[1] ?? 0);
   const narrowest = Math.round(Math.min(natural, SMALLEST_WIDTH));
-  const svg = new Html(drawn.svg.replace(/^<svg\b/, `<svg style="min-width:${narrowest}px"`));
+  const svg = new Html(drawn.svg.replace(/^<svg\b/, `<svg style="--narrowest:${narrowest}px"`));
   const data = `data:text/csv;charset=utf-8,${encodeURIComponent(drawn.csv)}`;
   return html`<figure id="figure-${figure.name}" aria-labelledby="title-${figure.name}">
 <h3 id="title-${figure.name}">${figure.title}</h3>

@@ -24,6 +24,8 @@ const CONFIG: Config = {
     gridColor: colours.grid,
     labelLimit: 220,
     labelOverlap: true,
+    labelFlush: false,
+    labelPadding: 5,
   },
   legend: {
     labelColor: colours.ink,

@@ -19,6 +19,7 @@ export function headsFigure(result: RunResult): Figure | undefined {
       `${count(row.scores)} scores kept), ${significant(row.meanBits)} bits per score, ` +
       `threshold ${significant(row.threshold)}, ${count(row.emptyRows)} of ${count(row.rows)} rows empty`,
   }));
+  const layers = new Set(rows.map((row) => row.layer)).size;
   const x = { field: 'head', type: 'ordinal', title: 'head', axis: { orient: 'top', labelAngle: 0 } } as const;
   const y = { field: 'layer', type: 'ordinal', title: 'layer' } as const;
   return {
@@ -43,7 +44,7 @@ export function headsFigure(result: RunResult): Figure | undefined {
               type: 'quantitative',
               title: 'pruning rate',
               scale: { domain: [0, 1], range: ['#eef4fb', '#9cc3e6', '#3a7fbf', '#0b3c70'] },
-              legend: { format: '.0%', gradientLength: 120, tickCount: 5 },
+              legend: { format: '.0%', gradientLength: Math.min(160, Math.max(66, 22 * layers)), tickCount: 5 },
             },
             description: { field: 'label' },
           },

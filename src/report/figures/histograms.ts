@@ -67,7 +67,15 @@ function histogramFigure(name: string, machines: readonly SimulationResult[]): F
     scale: { domain: bins },
   } as const;
   const offset = groups.length > 1 ? { xOffset: { field: 'machine', scale: { domain: groups } } } : {};
-  const y = { field: 'share', type: 'quantitative', title: 'share', axis: { format: '.0%' } } as const;
+  // Room for the number above the tallest bar.
+  const highest = Math.max(...rows.map((row) => row.share)) * 1.12;
+  const y = {
+    field: 'share',
+    type: 'quantitative' as const,
+    title: 'share',
+    axis: { format: '.0%' },
+    scale: { domain: [0, highest], nice: false },
+  };
   // A share above each bar, as long as the bars are wide enough for it.
   const labelled = bins.length * groups.length <= 14;
   return {

@@ -2,7 +2,7 @@
 import type { RunResult } from '../../experiment/result.js';
 import { percent, significant } from '../format.js';
 import { colours, series } from '../palette.js';
-import { FIGURE_WIDTH, type Figure } from './types.js';
+import { FIGURE_WIDTH, type Figure, sentenceCase } from './types.js';
 
 export function tradeoffFigure(result: RunResult): Figure | undefined {
   if (result.tradeoff.length === 0) return undefined;
@@ -23,7 +23,7 @@ export function tradeoffFigure(result: RunResult): Figure | undefined {
     field: 'pruningRate',
     type: 'quantitative',
     title: 'pruning rate (share of the scores)',
-    axis: { format: '.0%' },
+    axis: { format: '.0%', tickCount: 10 },
     scale: { domain: [0, 1] as number[] },
   } as const;
   const y = {
@@ -35,7 +35,7 @@ export function tradeoffFigure(result: RunResult): Figure | undefined {
   } as const;
   return {
     name: 'tradeoff',
-    title: `${metric} against pruning rate`,
+    title: `${sentenceCase(metric)} against pruning rate`,
     caption:
       `What more or less pruning costs: the learned thresholds are moved up and down together, without training again, ` +
       `and the adapted model is evaluated at each setting on the ${result.accuracy.examples} test examples. The large ` +

@@ -21,9 +21,9 @@ function count(points: readonly TrainingPoint[], stage: string): number {
   return points.filter((point) => point.stage === stage).length;
 }
 
-/** How a caption says that points were left out. */
+/** How a caption says that points were left out; empty if none were. */
 export function thinningNote(every: number): string {
-  return every === 1 ? '' : ` Every ${every}th recorded step is drawn; result.json has all of them.`;
+  return every === 1 ? '' : ` One recorded step in ${every} is drawn; result.json has all of them.`;
 }
 
 export function trainingFigure(result: RunResult): Figure | undefined {

@@ -26,6 +26,10 @@ export function slug(text: string): string {
     .replace(/^-|-$/g, '');
 }
 
+export function sentenceCase(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** "stopBits" or "v-buffer_reads" as words: "stop bits", "v buffer reads". */
 export function words(identifier: string): string {
   return identifier

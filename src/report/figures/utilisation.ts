@@ -32,7 +32,7 @@ export function utilisationFigure(machines: readonly SimulationResult[]): Figure
       field: 'utilisation',
       type: 'quantitative' as const,
       title: last ? 'utilisation' : null,
-      axis: { format: '.0%', labels: last, ticks: last },
+      axis: { format: '.0%', tickCount: 10, labels: last, ticks: last },
       scale: { domain: [0, 1] },
     };
     return {
@@ -56,8 +56,8 @@ export function utilisationFigure(machines: readonly SimulationResult[]): Figure
     name: 'utilisation',
     title: 'Utilisation of the units',
     caption:
-      'Busy cycles of each kind of unit over the cycles of the run times the number of such units. The kind nearest to ' +
-      '100 % limits the machine; the rest waits for it.',
+      'Busy cycles of each kind of unit over the cycles of the run times the number of such units. The busiest ' +
+      'kind bounds the run time; the others wait for it.',
     rows,
     spec: { spacing: 12, vconcat: shown.map((machine, index) => panel(machine, index === shown.length - 1)) },
   };

@@ -2,7 +2,7 @@
 import type { RunResult } from '../../experiment/result.js';
 import type { Constant } from '../../hardware/types.js';
 import type { SimulationResult } from '../../simulator/types.js';
-import { count, quantity, significant } from '../format.js';
+import { count, plain, quantity } from '../format.js';
 import { type Html, type HtmlValue, html, htmlTable } from '../html.js';
 import type { Section } from '../page.js';
 
@@ -52,7 +52,7 @@ export function constantsSection(machines: Machines): Section | undefined {
 }
 
 function withUnit(value: number, unit: string): string {
-  return `${significant(value, 4)}\u00a0${unit}`;
+  return `${plain(value)}\u00a0${unit}`;
 }
 
 export function conservationSection(machines: Machines): Section | undefined {
@@ -72,18 +72,12 @@ ${htmlTable(
     {
       header: 'left side',
       numeric: true,
-      cell: (row) =>
-        significant(row.left, 10)
-          .replace(/(\.\d*?)0+$/, '$1')
-          .replace(/\.$/, ''),
+      cell: (row) => plain(row.left, 10),
     },
     {
       header: 'right side',
       numeric: true,
-      cell: (row) =>
-        significant(row.right, 10)
-          .replace(/(\.\d*?)0+$/, '$1')
-          .replace(/\.$/, ''),
+      cell: (row) => plain(row.right, 10),
     },
   ],
   rows,

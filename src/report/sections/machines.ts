@@ -22,7 +22,7 @@ export function energyTable(machines: Machines): Html {
         interval: part.interval,
       })),
     (machine) => ({ value: machine.energyPicojoules, interval: machine.energyInterval }),
-    (cell) => [energy(cell.value), interval(cell.interval, energyScale(cell.value))],
+    (cell) => [energy(cell.value), cell.value === 0 ? undefined : interval(cell.interval, energyScale(cell.value))],
   );
 }
 
@@ -37,7 +37,7 @@ export function areaTable(machines: Machines): Html {
         interval: part.interval,
       })),
     (machine) => ({ value: machine.areaSquareMicrometres, interval: machine.areaInterval }),
-    (cell) => [area(cell.value), interval(cell.interval, areaScale(cell.value))],
+    (cell) => [area(cell.value), cell.value === 0 ? undefined : interval(cell.interval, areaScale(cell.value))],
   );
 }
 
@@ -46,7 +46,7 @@ function breakdownTable(
   machines: Machines,
   parts: (machine: SimulationResult) => readonly (Cell & { readonly component: string })[],
   total: (machine: SimulationResult) => Cell,
-  format: (cell: Cell) => readonly [string, string],
+  format: (cell: Cell) => readonly [string, string | undefined],
 ): Html {
   const TOTAL = Symbol('total');
   const cells = machines.map((machine) => ({
@@ -71,7 +71,7 @@ function breakdownTable(
           const cell = entry.byComponent.get(component);
           if (!cell) return '–';
           const [value, range] = format(cell);
-          return html`${value}${component !== TOTAL && ` (${percent(cell.value / entry.total.value)})`}<small>${range}</small>`;
+          return html`${value}${component !== TOTAL && ` (${percent(cell.value / entry.total.value)})`}${range !== undefined && html`<small>${range}</small>`}`;
         },
       })),
     ],

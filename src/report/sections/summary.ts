@@ -30,14 +30,18 @@ ${tiles(result)}${machineTable(result.machines)}${metricsTable(result)}`,
   };
 }
 
+/** More machines than a sentence can hold: then it names the fastest. */
+const MOST_IN_SENTENCE = 3;
+
 function headline(result: RunResult): string {
   const { accuracy, machines, data } = result;
   const reference = referenceMachine(machines);
   const others = machines.filter((machine): machine is Feasible => machine.feasible && machine !== reference);
-  const gains = others.map(
+  const named = others.length > MOST_IN_SENTENCE ? [others.reduce((a, b) => (b.speedup > a.speedup ? b : a))] : others;
+  const gains = named.map(
     (machine) =>
       `${machine.name} reaches a speed-up of ${ratio(machine.speedup)} and an energy saving of ` +
-      `${ratio(machine.energyRatio)} with ${ratio(machine.areaRatio)} the area`,
+      `${ratio(machine.energyRatio)} on ${ratio(machine.areaRatio)} the area`,
   );
   return (
     `With ${result.technique.name}, ${result.model.name} drops ${percent(result.pruningRate)} of its attention scores on ` +
@@ -50,20 +54,26 @@ function tiles(result: RunResult): Html {
   const { baseline, adapted, examples } = result.accuracy;
   const metric = result.data.metric;
   const sampling = (share: number) => {
-    if (metric !== 'accuracy') return `${count(examples)} test examples`;
+    if (metric !== 'accuracy') return metric;
     const [low, high] = shareInterval(share, examples);
-    return `95 % interval ${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)} %`;
+    return `${metric}; 95 % interval ${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)} %`;
   };
   const entries: (readonly [string, string, string])[] = [
-    [`${metric}, baseline`, percent(baseline), sampling(baseline)],
-    [`${metric}, adapted`, percent(adapted), sampling(adapted)],
+    ['baseline', percent(baseline, 2), sampling(baseline)],
+    ['adapted', percent(adapted, 2), sampling(adapted)],
     ['difference', points(adapted - baseline), `on the same ${count(examples)} test examples`],
     ['pruning rate', percent(result.pruningRate), 'of all attention scores'],
-    ['mean bits per score', `${significant(result.meanBits)} bits`, 'of the key, read before the decision'],
+    ['mean bits', `${significant(result.meanBits)}\u00a0bits`, 'of the key read per score'],
   ];
   return html`<dl class="tiles">
-${entries.map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${value}<small>${note}</small></dd></div>\n`)}</dl>
+${entries.map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${smallUnit(value)}<small>${note}</small></dd></div>\n`)}</dl>
 `;
+}
+
+/** The number large, its unit less so. */
+function smallUnit(quantity: string): Html {
+  const [number, unit = ''] = quantity.split('\u00a0');
+  return html`${number}\u00a0<span class="unit">${unit}</span>`;
 }
 
 /** One line per machine in the order of the result; one that cannot run the workload says why and what would help. */
@@ -72,9 +82,10 @@ export function machineTable(machines: readonly MachineOutcome[]): Html {
   const columns: HtmlColumn<Feasible>[] = [
     {
       header: 'machine',
-      cell: (m) => html`${m.name}${m === reference && html`<small>reference</small>`}`,
+      cell: (m) =>
+        html`${m.name}${html`<small>${m === reference && 'reference, '}${m.fidelity === 'cycle' ? 'cycle level' : 'closed form'}</small>`}`,
     },
-    { header: 'cycles', numeric: true, cell: (m) => html`${count(m.cycles)}<small>${fidelity(m)}</small>` },
+    { header: 'cycles', numeric: true, cell: (m) => count(m.cycles) },
     {
       header: 'time',
       numeric: true,
@@ -103,16 +114,12 @@ export function machineTable(machines: readonly MachineOutcome[]): Html {
 `;
   return htmlTable(
     `Machines on the same workload. Small print: the interval that the certainty of the constants implies for the ` +
-      `absolute value. Ratios are to ${reference ? reference.name : 'the reference'}: its time and energy over the ` +
-      `machine's, and the machine's area over its own.`,
+      `absolute value. Ratios compare with ${reference ? reference.name : 'the reference'}: speed-up is its time over ` +
+      `the machine's, energy saving its energy over the machine's, area ratio the machine's area over its.`,
     columns,
     machines,
     { alternative: (machine) => (machine.feasible ? undefined : infeasible(machine, columns.length - 1)) },
   );
-}
-
-function fidelity(machine: Feasible): string {
-  return machine.fidelity === 'cycle' ? 'played from the trace' : 'closed form';
 }
 
 function metricsTable(result: RunResult): Html | undefined {
