@@ -1,0 +1,125 @@
+/** What a trace says, in numbers: per layer and head, and in total. */
+import type { AttentionHeadRecord, TraceHeader, TraceRecord } from './types.js';
+
+export interface HeadStatistics {
+  readonly layer: number;
+  readonly head: number;
+  /** In units of the scaled score q·k/√d; −Infinity without pruning. */
+  readonly threshold: number;
+  /** Scores that the head had to look at: real queries × visible keys. */
+  readonly scores: number;
+  readonly survivors: number;
+  /** Share of scores that were pruned, 0 … 1. */
+  readonly pruningRate: number;
+  /** Rows where every score lay below the threshold (the largest is kept, or none). */
+  readonly emptyRows: number;
+  readonly rows: number;
+}
+
+export interface TraceSummary {
+  readonly header: TraceHeader;
+  /** Records of each kind. */
+  readonly records: Readonly<Record<TraceRecord['kind'], number>>;
+  readonly sequences: number;
+  /** Real tokens over all sequences, and those that padding added. */
+  readonly tokens: number;
+  readonly paddingTokens: number;
+  readonly scores: number;
+  readonly survivors: number;
+  readonly pruningRate: number;
+  readonly emptyRows: number;
+  readonly rows: number;
+  /** In order of layer, then head. */
+  readonly heads: readonly HeadStatistics[];
+}
+
+/** Keys that query i of a record may look at. */
+export const visibleKeys = ({ causal, keys }: Pick<AttentionHeadRecord, 'causal' | 'keys'>, query: number): number =>
+  causal ? Math.min(keys, query + 1) : keys;
+
+export const isSurvivor = ({ survivors, keys }: AttentionHeadRecord, query: number, key: number): boolean => {
+  const bit = query * keys + key;
+  return ((survivors[bit >> 3]! >> (bit & 7)) & 1) === 1;
+};
+
+/** Exact integer score: 16-bit operands stay far below 2^53. */
+export function integerScore({ q, k, headDim }: AttentionHeadRecord, query: number, key: number): number {
+  let score = 0;
+  for (let at = 0, a = query * headDim, b = key * headDim; at < headDim; at++) score += q[a + at]! * k[b + at]!;
+  return score;
+}
+
+/** Gathers statistics record by record, so that the trace itself need not stay in memory. */
+export class TraceStatistics {
+  readonly #records = { 'attention-head': 0, 'token-bits': 0, 'token-exits': 0, mask: 0 };
+  readonly #heads = new Map<string, { -readonly [K in keyof HeadStatistics]: HeadStatistics[K] }>();
+  readonly #sequences = new Map<number, { tokens: number; padding: number }>();
+
+  constructor(readonly header: TraceHeader) {}
+
+  add(record: TraceRecord): void {
+    this.#records[record.kind]++;
+    if (record.kind === 'attention-head') this.#addHead(record);
+    else if (!this.#sequences.has(record.sequence)) this.#sequences.set(record.sequence, { tokens: 0, padding: 0 });
+  }
+
+  summary(): TraceSummary {
+    const heads = [...this.#heads.values()]
+      .sort((a, b) => a.layer - b.layer || a.head - b.head)
+      .map((head) => ({ ...head, pruningRate: rate(head) }));
+    const sum = (field: 'scores' | 'survivors' | 'emptyRows' | 'rows') => heads.reduce((s, head) => s + head[field], 0);
+    const sequences = [...this.#sequences.values()];
+    const totals = {
+      scores: sum('scores'),
+      survivors: sum('survivors'),
+      emptyRows: sum('emptyRows'),
+      rows: sum('rows'),
+    };
+    return {
+      header: this.header,
+      records: { ...this.#records },
+      sequences: sequences.length,
+      tokens: sequences.reduce((s, { tokens }) => s + tokens, 0),
+      paddingTokens: sequences.reduce((s, { padding }) => s + padding, 0),
+      ...totals,
+      pruningRate: rate(totals),
+      heads,
+    };
+  }
+
+  #addHead(record: AttentionHeadRecord): void {
+    const { sequence, layer, head, queries, paddedLength } = record;
+    this.#sequences.set(sequence, { tokens: queries, padding: Math.max(0, paddedLength - queries) });
+    const key = `${layer}/${head}`;
+    let at = this.#heads.get(key);
+    if (at === undefined) {
+      const scale = (record.queryStep * record.keyStep) / Math.sqrt(record.headDim);
+      const threshold = record.threshold * scale;
+      at = { layer, head, threshold, scores: 0, survivors: 0, pruningRate: 0, emptyRows: 0, rows: 0 };
+      this.#heads.set(key, at);
+    }
+    for (let query = 0; query < queries; query++) {
+      const visible = visibleKeys(record, query);
+      const kept: number[] = [];
+      for (let j = 0; j < visible; j++) if (isSurvivor(record, query, j)) kept.push(j);
+      at.rows++;
+      at.scores += visible;
+      at.survivors += kept.length;
+      // One survivor below the threshold is the one that was kept for want of any other.
+      const rescued = kept.length === 1 && integerScore(record, query, kept[0]!) < record.threshold;
+      if (kept.length === 0 || rescued) at.emptyRows++;
+    }
+  }
+}
+
+const rate = ({ scores, survivors }: { scores: number; survivors: number }): number =>
+  scores === 0 ? 0 : 1 - survivors / scores;
+
+export async function summariseTrace(trace: {
+  header: TraceHeader;
+  records: AsyncIterable<TraceRecord>;
+}): Promise<TraceSummary> {
+  const statistics = new TraceStatistics(trace.header);
+  for await (const record of trace.records) statistics.add(record);
+  return statistics.summary();
+}
