@@ -53,3 +53,22 @@ export interface ComponentInstance {
   readonly count: number;
   readonly cost: ComponentCost;
 }
+
+/** What one component spent in a run. */
+export interface EnergyShare {
+  /** Name of the component instance, as in ComponentInstance. */
+  readonly component: string;
+  readonly dynamicPicojoules: number;
+  readonly leakagePicojoules: number;
+  /** Lowest and highest pJ that the constants' certainty implies for the sum of both. */
+  readonly interval: readonly [number, number];
+}
+
+/** What one component occupies. */
+export interface AreaShare {
+  readonly component: string;
+  readonly count: number;
+  readonly squareMicrometres: number;
+  /** Lowest and highest µm² that the constants' certainty implies. */
+  readonly interval: readonly [number, number];
+}

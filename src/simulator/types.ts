@@ -1,30 +1,16 @@
 /** What a machine is to the rest of Tandem, and what a simulation returns. Cycles, pJ, µm². */
 import type { ZodType } from 'zod';
-import type { Constant } from '../hardware/types.js';
+import type { AreaShare, Constant, EnergyShare } from '../hardware/types.js';
 import type { Named } from '../registry.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
 import type { GemmLayer } from '../workload/types.js';
+
+export type { AreaShare, EnergyShare } from '../hardware/types.js';
 
 /** A simulation's input. A trace is a stream, so that one larger than memory can be played. */
 export type Workload =
   | { readonly kind: 'trace'; readonly header: TraceHeader; readonly records: AsyncIterable<TraceRecord> }
   | { readonly kind: 'gemms'; readonly layers: readonly GemmLayer[] };
-
-export interface EnergyShare {
-  /** Name of the component instance, as in ComponentInstance. */
-  readonly component: string;
-  readonly dynamicPicojoules: number;
-  readonly leakagePicojoules: number;
-  /** What the constants' certainty implies for the sum of both. */
-  readonly interval: readonly [number, number];
-}
-
-export interface AreaShare {
-  readonly component: string;
-  readonly count: number;
-  readonly squareMicrometres: number;
-  readonly interval: readonly [number, number];
-}
 
 /** A law that was checked, with both sides; a broken one is thrown as TANDEM_CONSERVATION, never returned. */
 export interface ConservationCheck {

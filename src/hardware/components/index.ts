@@ -1,0 +1,12 @@
+export { adder } from './adder.js';
+export { adderTree } from './adder-tree.js';
+export { comparator } from './comparator.js';
+export { divider } from './divider.js';
+export { DRAM_TYPES, dram, dramBytesPerSecond } from './dram.js';
+export { exponentUnit } from './exponent.js';
+export { fifo } from './fifo.js';
+export { lookupTable } from './lookup-table.js';
+export { mac } from './mac.js';
+export { bitSerialMultiplier, multiplier } from './multiplier.js';
+export { register } from './register.js';
+export { sram } from './sram.js';
