@@ -23,6 +23,13 @@ export const ERROR_CODES = {
   TANDEM_TRACE_CORRUPT: { exit: 1, summary: 'Bytes of a trace contradict its checksums or its own lengths.' },
   TANDEM_TRACE_TRUNCATED: { exit: 1, summary: 'A trace ends before its end record.' },
   TANDEM_TRACE_INCONSISTENT: { exit: 1, summary: 'Records of a trace contradict each other or themselves.' },
+  TANDEM_MODEL_UNREADABLE: { exit: 1, summary: 'Bytes are not an ONNX model, or only a part of one.' },
+  TANDEM_MODEL_INVALID: { exit: 1, summary: 'A model contradicts itself: its graph or its weights.' },
+  TANDEM_MODEL_UNSUPPORTED: { exit: 1, summary: 'A model uses a part of ONNX that Tandem does not read.' },
+  TANDEM_MODEL_TOO_LARGE: { exit: 1, summary: 'A model exceeds the 2 GiB of one .onnx file.' },
+  TANDEM_EXTERNAL_DATA: { exit: 1, summary: 'Weights outside the .onnx file are missing or out of bounds.' },
+  TANDEM_WEIGHTS_NOT_FINITE: { exit: 1, summary: 'A weight is NaN or infinite.' },
+  TANDEM_FUSED_ATTENTION: { exit: 1, summary: 'Attention is fused into one opaque operator.' },
   TANDEM_SHAPE_MISMATCH: { exit: 1, summary: 'The shapes that a node of the graph is given do not fit together.' },
   // a result, not a failure, but scripts want to tell it apart: exit code 3
   TANDEM_INFEASIBLE: { exit: 3, summary: 'The workload does not fit the machine.' },
