@@ -98,6 +98,15 @@ export class GradientBuilder extends GraphBuilder {
     return this.op('Shape', [value], { start: int(axis), end: int(axis + 1) });
   }
 
+  /** int64 vectors one after the other: a constant if all are. */
+  concatInts(parts: readonly string[]): string {
+    const constants = parts.map((part) => this.initializers.get(part));
+    if (constants.every((part) => part !== undefined)) {
+      return this.ints(constants.flatMap(({ data }) => Array.from(data as BigInt64Array, Number)));
+    }
+    return parts.length === 1 ? parts[0]! : this.op('Concat', parts, { axis: int(0) });
+  }
+
   /** Zeros in the shape of `like`. */
   zerosLike(like: string): string {
     return this.zeros(this.shape(like), this.typeOf(like).dtype);

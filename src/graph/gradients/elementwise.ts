@@ -1,5 +1,5 @@
 import { ONNX_TYPE } from '../builder.js';
-import { int } from '../types.js';
+import { float, int } from '../types.js';
 import type { GradientContext, GradientRule } from './rule.js';
 
 /** A function of one input; `make` returns ∂loss/∂x. */
@@ -178,10 +178,17 @@ export const elementwise = {
       context.b.scale(context.dy, context.float('alpha', 0.01)),
     ]),
   ),
-  /** y = α(eˣ − 1) for x < 0, where dy/dx = y + α. */
-  Elu: unary((context, x) => {
-    const { b, dy, y } = context;
-    const slope = b.add(y, b.number(context.float('alpha', 1), y));
-    return b.op('Where', [positive(context, x), dy, b.mul(dy, slope)]);
+  /** y = max(0, min(1, αx + β)): slope α strictly inside. */
+  HardSigmoid: unary((context) => {
+    const { b, y } = context;
+    const inside = b.op('And', [positive(context, y), b.op('Less', [y, b.number(1, y)])]);
+    return b.scale(only(context, inside), context.float('alpha', 0.2));
+  }),
+  /** y = x·max(0, min(1, x/6 + 1/2)). */
+  HardSwish: unary(({ b, dy }, x) => {
+    const ramp = b.op('HardSigmoid', [x], { alpha: float(1 / 6), beta: float(0.5) });
+    const inside = b.op('Less', [b.op('Abs', [x]), b.number(3, x)]);
+    const slope = b.op('Where', [inside, b.scale(x, 1 / 6), b.number(0, x)]);
+    return b.mul(dy, b.add(ramp, slope));
   }),
 } satisfies Record<string, GradientRule>;

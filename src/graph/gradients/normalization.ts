@@ -53,15 +53,17 @@ const layerNormalization: GradientRule = (context) => {
   ];
 };
 
-/** The operator's own mean and 1/σ: it computes them anyway, so it is given outputs for them. */
+/** The operator's own mean and 1/σ: it computes them anyway, in float32, so it is given outputs for them. */
 function savedStatistics({ b, node, y }: GradientContext, firstAxis: number): { mean: string; inverse: string } {
   const current = b.nodes.find(({ name }) => name === node.name)!;
   const reduced = b.shapeOf(node.inputs[0]!).map((dim, axis) => (axis < firstAxis ? dim : 1));
   const missing = ['mean', 'inverse_deviation']
     .slice(current.outputs.length - 1)
-    .map((hint) => ({ hint: `${y}_${hint}`, dtype: b.typeOf(y).dtype, shape: reduced }));
+    .map((hint) => ({ hint: `${y}_${hint}`, dtype: 'float32' as const, shape: reduced }));
   const outputs = [...current.outputs, ...(missing.length > 0 ? b.extendOutputs(current, missing) : [])];
-  return { mean: outputs[1]!, inverse: outputs[2]! };
+  const { dtype } = b.typeOf(y);
+  const [mean, inverse] = outputs.slice(1).map((value) => (dtype === 'float32' ? value : b.cast(value, dtype)));
+  return { mean: mean!, inverse: inverse! };
 }
 
 export const normalizations = {

@@ -64,7 +64,6 @@ export const reductions = {
   ReduceL1: reduction(({ b }, x, _y, dy) => b.mul(b.op('Sign', [x]), dy)),
   ReduceL2: reduction(({ b }, x, y, dy) => b.mul(x, b.div(dy, y))),
   ReduceLogSumExp: reduction(({ b }, x, y, dy) => b.mul(b.op('Exp', [b.sub(x, y)]), dy)),
-  ReduceLogSum: reduction((context, _x, y, dy) => expanded(context, context.b.div(dy, context.b.op('Exp', [y])))),
 
   /** y = running sum; its gradient runs the other way. */
   CumSum: (context) => [

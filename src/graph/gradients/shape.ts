@@ -1,4 +1,6 @@
 import { int } from '../types.js';
+import { scatteredBack } from './indexing.js';
+import { placed } from './place.js';
 import type { GradientContext, GradientRule } from './rule.js';
 
 /** Operators that only rename positions: the gradient takes the input's shape again. */
@@ -58,11 +60,7 @@ const tile: GradientRule = (context) => [
       repeats ? b.ints([repeats[axis]!]) : b.op('Slice', [x[1]!, b.ints([axis]), b.ints([axis + 1])]),
       b.dim(x[0]!, axis),
     ]);
-    const shape = b.staticShape(x[0]!);
-    const interleaved =
-      repeats && shape
-        ? b.ints(shape.flatMap((dim, axis) => [repeats[axis]!, dim]))
-        : b.op('Concat', pieces, { axis: int(0) });
+    const interleaved = b.concatInts(pieces);
     const repeatAxes = [...Array(rank).keys()].map((axis) => 2 * axis);
     return b.sum(b.op('Reshape', [dy, interleaved]), repeatAxes, false);
   },
@@ -83,66 +81,31 @@ const pad: GradientRule = (context) => [
       : b.op('Slice', [x[1]!, b.ints([0]), b.ints([given.length])]);
     if (starts?.slice(0, given.length).some((amount) => amount < 0)) context.refuse('it crops (negative padding)');
     const sizes = given.map((axis) => b.dim(x[0]!, axis < 0 ? axis + rank : axis));
-    const static_ = b.staticShape(x[0]!);
-    const extent = static_ ? b.ints(given.map((axis) => static_.at(axis)!)) : b.op('Concat', sizes, { axis: int(0) });
-    return b.op('Slice', [dy, begin, b.add(begin, extent), b.ints(given)]);
+    const extents = b.concatInts(sizes);
+    return b.op('Slice', [dy, begin, b.add(begin, extents), b.ints(given)]);
   },
   'zero',
   undefined,
   'zero',
 ];
 
-/**
- * dx is dy put back at its place among zeros. Steps of 1 from constant starts are a Pad; anything else scatters dy to
- * the positions that the same slice takes out of 0, 1, 2, ….
- */
+/** dx is dy put back at its place among zeros: a Pad where steps are 1 from constant starts, else a scatter. */
 const slice: GradientRule = (context) => [
   () => {
-    const { b, x, y } = context;
-    const dy = context.dy;
-    const rank = context.rank(x[0]!);
+    const { x } = context;
     const starts = context.constantInts(1);
     const axes = context.has(3) ? context.constantInts(3) : starts?.map((_, i) => i);
-    const steps = context.has(4) ? context.constantInts(4) : starts?.map(() => 1);
-    if (!starts || !axes || steps?.some((step) => step !== 1) !== false) return scatteredSlice(context);
-    const before = starts.map((start, i) => {
-      const axis = axes[i]! < 0 ? axes[i]! + rank : axes[i]!;
-      const size = b.shapeIfKnown(x[0]!)?.[axis];
-      if (typeof size === 'number')
-        return { axis, amount: b.ints([Math.max(0, start < 0 ? start + size : Math.min(start, size))]) };
-      const amount =
-        start >= 0 ? b.ints([start]) : b.op('Max', [b.add(b.dim(x[0]!, axis), b.ints([start])), b.ints([0])]);
-      return { axis, amount };
-    });
-    const [full, cut] = [b.staticShape(x[0]!), b.staticShape(y)];
-    if (full && cut) {
-      const head = full.map((_, axis) => {
-        const found = before.find((entry) => entry.axis === axis);
-        return found ? Number(b.initializers.get(found.amount)!.data[0]) : 0;
-      });
-      return b.op('Pad', [dy, b.ints([...head, ...full.map((dim, axis) => dim - cut[axis]! - head[axis]!)])]);
-    }
-    const amounts = [...Array(rank).keys()].map(
-      (axis) => before.find((entry) => entry.axis === axis)?.amount ?? b.ints([0]),
-    );
-    const head = b.op('Concat', amounts, { axis: int(0) });
-    const tail = b.sub(b.sub(b.shape(x[0]!), b.shape(y)), head);
-    return b.op('Pad', [dy, b.op('Concat', [head, tail], { axis: int(0) })]);
+    const steps = context.has(4) ? context.constantInts(4) : [1];
+    if (!starts || !axes || !steps?.every((step) => step === 1)) return scatteredBack(context);
+    const rank = context.rank(x[0]!);
+    const places = axes.map((axis, i) => [axis < 0 ? axis + rank : axis, starts[i]!] as const);
+    return placed(context.b, context.dy, x[0]!, new Map(places));
   },
   'zero',
   'zero',
   'zero',
   'zero',
 ];
-
-function scatteredSlice({ b, dy, x }: GradientContext): string {
-  const size = b.op('Size', [x[0]!]);
-  const count = b.op('Range', [b.scalar('int64', 0), size, b.scalar('int64', 1)]);
-  const positions = b.op('Slice', [b.op('Reshape', [count, b.shape(x[0]!)]), ...x.slice(1)]);
-  const flat = (value: string) => b.op('Reshape', [value, b.ints([-1])]);
-  const zeros = b.zeros(b.op('Unsqueeze', [size, b.ints([0])]), b.typeOf(x[0]!).dtype);
-  return b.reshapeLike(b.op('ScatterElements', [zeros, flat(positions), flat(dy)], { axis: int(0) }), x[0]!);
-}
 
 export const shapes = {
   Reshape: reshaped,
