@@ -1,0 +1,8 @@
+/** The door through which machines come in. */
+import { Registry } from '../registry.js';
+import { leopard } from './leopard.js';
+import type { Machine } from './types.js';
+
+export const machines = new Registry<Machine>('machine');
+
+machines.register(leopard);
