@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { TandemError } from '../errors.js';
 import { packageFolder } from '../runtime/packages.js';
@@ -19,9 +19,7 @@ export const spamAssassin: Dataset = {
   metric: 'accuracy',
   async load(options) {
     const folder = join(packageFolder(PACKAGE, VERSION), 'data');
-    const groups = await Promise.all(
-      Object.entries(GROUPS).map(([group, label]) => readGroup(join(folder, group), label)),
-    );
+    const mails = Object.entries(GROUPS).flatMap(([group, label]) => readGroup(join(folder, group), label));
     return assemble(
       {
         name: 'spam-assassin',
@@ -33,26 +31,31 @@ export const spamAssassin: Dataset = {
           'mails of one thread may lie in different splits',
         ],
       },
-      { train: groups.flat() },
+      { train: mails },
       options,
     );
   },
 };
 
 /** One JSON file per mail, its raw text under `text`; read in the order of the names. */
-async function readGroup(folder: string, label: number): Promise<Example[]> {
-  const names = await readdir(folder).catch((cause) => broken(folder, cause));
-  const files = names.filter((name) => name.endsWith('.json')).sort();
+function readGroup(folder: string, label: number): Example[] {
+  const files = attempt(folder, () => readdirSync(folder).filter((name) => name.endsWith('.json')));
   if (files.length === 0) broken(folder, new Error('the folder holds no mails'));
-  return Promise.all(files.map((name) => readOne(join(folder, name), label)));
+  return files.sort().map((name) => readOne(join(folder, name), label));
 }
 
-async function readOne(file: string, label: number): Promise<Example> {
-  try {
-    const { text } = JSON.parse(await readFile(file, 'utf8')) as { text: string };
+// Synchronous: thousands of small files read several times faster than through as many promises.
+const readOne = (file: string, label: number): Example =>
+  attempt(file, () => {
+    const { text } = JSON.parse(readFileSync(file, 'utf8')) as { text: string };
     return { text: readable(text), label };
+  });
+
+function attempt<T>(place: string, read: () => T): T {
+  try {
+    return read();
   } catch (cause) {
-    return broken(file, cause);
+    return broken(place, cause);
   }
 }
 
