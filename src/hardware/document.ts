@@ -58,7 +58,10 @@ export function readYaml(text: string, file: string): YamlDocument {
 export function validate<T>(schema: ZodType<T>, value: unknown, document: YamlDocument, path: Path = []): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  throw invalid(result.error.issues[0]!, schema, document, path);
+  const { issues } = result.error;
+  // A misspelt name is also a missing one; the misspelling says more.
+  const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
+  throw invalid(issue, schema, document, path);
 }
 
 function invalid(issue: core.$ZodIssue, schema: ZodType, document: YamlDocument, path: Path): TandemError {
