@@ -1,0 +1,67 @@
+/** What the command line asks of the pipeline (run.ts), as types only. */
+import type { LoadedExperiment } from './load.js';
+import type { Progress } from './progress.js';
+import type { RunResult } from './result.js';
+import type { RunFolder } from './run-folder.js';
+
+export interface RunContext {
+  readonly progress: Progress;
+  /** When it fires: finish the current step, save, and throw TANDEM_INTERRUPTED. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TrainingSummary {
+  /** Shares in 0 … 1 on the held-out test split. */
+  readonly accuracy: { readonly baseline: number; readonly adapted: number; readonly examples: number };
+  readonly pruningRate: number;
+  /** By layer and head, in units of the scaled score. */
+  readonly thresholds: readonly { readonly layer: number; readonly head: number; readonly threshold: number }[];
+}
+
+export interface EvaluationRequest {
+  /** A run folder whose training is done, or an .onnx file that `exportModel` wrote. */
+  readonly source: string;
+  /** Default: the data set of the run or of the exported model. */
+  readonly dataset?: string;
+  /** Folder of the data, for data sets that need one; relative to the working folder. */
+  readonly folder?: string;
+  readonly split: 'validation' | 'test';
+  /** Number of examples; default: all of the split that the run used. */
+  readonly examples?: number;
+}
+
+export interface EvaluationResult {
+  readonly model: 'baseline' | 'adapted';
+  readonly dataset: string;
+  readonly split: 'validation' | 'test';
+  readonly examples: number;
+  /** By name; shares in 0 … 1. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+export interface ExportRequest {
+  readonly run: string;
+  /** The .onnx file to write; appears whole or not at all. */
+  readonly output: string;
+  readonly model: 'adapted' | 'baseline';
+}
+
+export interface ExportSummary {
+  readonly output: string;
+  readonly model: 'adapted' | 'baseline';
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/** Implemented by run.ts. `folder` is open when these are called; the caller releases it. */
+export interface Pipeline {
+  /** All stages; writes result.json, report, figures and trace, and marks the run finished. */
+  runExperiment(loaded: LoadedExperiment, folder: RunFolder, context: RunContext): Promise<RunResult>;
+  /** The stages up to the trained models and their accuracy; `runExperiment` on the same folder goes on from there. */
+  trainModel(loaded: LoadedExperiment, folder: RunFolder, context: RunContext): Promise<TrainingSummary>;
+  /** One result per model that the source holds. */
+  evaluateModel(request: EvaluationRequest, context: RunContext): Promise<EvaluationResult[]>;
+  exportModel(request: ExportRequest, context: RunContext): Promise<ExportSummary>;
+}

@@ -1,0 +1,110 @@
+/** From what a user names (a preset, a machine, changes) to machines ready to simulate. */
+import { isAbsolute, join } from 'node:path';
+import { readPreset } from '../hardware/preset-files.js';
+import type { Constant } from '../hardware/types.js';
+import { machines } from '../simulator/registry.js';
+import type { Machine } from '../simulator/types.js';
+import type { MachineEntry } from './schema.js';
+import { applySet, setAt, splitSetting, withSettings } from './set.js';
+import type { Path } from './settings.js';
+import { type Places, validateSettings } from './validate.js';
+
+/** A machine with a complete, checked configuration. */
+export interface ResolvedMachine {
+  /** For reports: unique within an experiment. */
+  readonly name: string;
+  readonly machine: string;
+  readonly config: unknown;
+  /** Where the preset's numbers come from, as far as no change replaced them. */
+  readonly provenance: readonly Constant[];
+}
+
+/** What a machine is made of, before it is resolved. */
+export interface MachineRequest {
+  readonly preset?: string;
+  readonly machine?: string;
+  readonly name?: string;
+  readonly config?: Readonly<Record<string, unknown>>;
+  /** Changes written in a file: by path, already typed. */
+  readonly set?: Readonly<Record<string, unknown>>;
+  /** Changes from the command line: `path=value`. */
+  readonly settings?: readonly string[];
+}
+
+export const machineNamed = (name: string, place?: string): Machine => machines.get(name, place);
+
+/**
+ * @param places where the request's own parts stand, below `at`
+ * @throws TANDEM_UNKNOWN_NAME, TANDEM_UNKNOWN_SETTING, TANDEM_CONFIG_INVALID, TANDEM_FILE_NOT_FOUND, TANDEM_CONFIG_SYNTAX
+ */
+export function resolveMachine(request: MachineRequest, places: Places, at: Path, baseFolder: string): ResolvedMachine {
+  const preset =
+    request.preset === undefined
+      ? undefined
+      : readPreset(presetPath(request.preset, baseFolder), places.place([...at, 'preset']));
+  const name = preset?.machine ?? request.machine ?? '';
+  const machine = machineNamed(name, preset ? preset.place(['machine']) : places.place([...at, 'machine']));
+  const changes = Object.entries(request.set ?? {});
+  const settings = request.settings ?? [];
+  let config: unknown = preset?.config ?? request.config ?? {};
+  for (const [path, value] of changes) {
+    config = setAt(machine.schema, config, path.split('.'), () => value, places.keyPlace([...at, 'set', path]));
+  }
+  for (const setting of settings) config = applySet(machine.schema, config, setting);
+  const own = preset ? { place: preset.place, keyPlace: preset.place } : below(places, [...at, 'config']);
+  const changed = [
+    ...changes.map(([path]) => path),
+    ...settings.map((setting) => splitSetting(setting).path.join('.')),
+  ];
+  return {
+    name: request.name ?? preset?.name ?? machine.name,
+    machine: machine.name,
+    config: validateSettings(
+      machine.schema,
+      config,
+      withSettings(withChanges(own, places, at, request.set ?? {}), settings),
+    ),
+    provenance: (preset?.provenance ?? []).filter(({ name }) => !changed.some((path) => name.endsWith(`.${path}`))),
+  };
+}
+
+/** Machines of an experiment; two that would bear one name are numbered. */
+export function resolveMachines(
+  entries: readonly MachineEntry[],
+  places: Places,
+  baseFolder: string,
+): ResolvedMachine[] {
+  return uniquelyNamed(entries.map((entry, index) => resolveMachine(entry, places, ['machines', index], baseFolder)));
+}
+
+export function uniquelyNamed(resolved: readonly ResolvedMachine[]): ResolvedMachine[] {
+  const seen = new Map<string, number>();
+  return resolved.map((one) => {
+    const count = (seen.get(one.name) ?? 0) + 1;
+    seen.set(one.name, count);
+    return count === 1 ? one : { ...one, name: `${one.name}-${count}` };
+  });
+}
+
+function presetPath(preset: string, baseFolder: string): string {
+  return /\.ya?ml$/.test(preset) && !isAbsolute(preset) ? join(baseFolder, preset) : preset;
+}
+
+const below = (places: Places, at: Path): Places => ({
+  place: (path) => places.place([...at, ...path]),
+  keyPlace: (path) => places.keyPlace([...at, ...path]),
+});
+
+/** Settings that the request's `set` changed stand there, not in the preset. */
+function withChanges(own: Places, places: Places, at: Path, set: Readonly<Record<string, unknown>>): Places {
+  const changed = (path: Path) => {
+    const text = path.join('.');
+    const key = Object.keys(set).find((one) => text === one || text.startsWith(`${one}.`));
+    return key === undefined ? undefined : [...at, 'set', key];
+  };
+  const choose = (what: keyof Places) => (path: Path) => {
+    const place = changed(path);
+    return place ? places[what](place) : own[what](path);
+  };
+  return { place: choose('place'), keyPlace: choose('keyPlace') };
+}

@@ -1,0 +1,157 @@
+/** The experiment file: what a user writes to say which model learns what, and which machines run it. */
+import { z } from 'zod';
+import { datasets } from '../data/registry.js';
+import { presetNames } from '../hardware/preset-files.js';
+import { modelFamilies } from '../models/registry.js';
+import type { Named, Registry } from '../registry.js';
+import { machines } from '../simulator/registry.js';
+import { techniques } from '../techniques/registry.js';
+
+/** `{ name, …options }`: an entry of a registry, with options that its schema has checked. */
+export type NamedOptions = { name: string } & Record<string, unknown>;
+
+/**
+ * Schema of an experiment file, over everything that is registered when it is called: extensions that a program
+ * registers are allowed in its experiment files, and appear in the JSON Schema.
+ */
+export function experimentSchema() {
+  return z
+    .strictObject({
+      tandem: z.literal(1).describe('version of this file format'),
+      name: z
+        .string()
+        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
+        .describe('name of the experiment and of its run folder: letters, digits, "-", "_" and "."'),
+      seed: z
+        .int()
+        .min(0)
+        .max(0xffffffff)
+        .default(1)
+        .describe('seed of every random choice: splits, initial weights, order of examples'),
+      model: named(modelFamilies).describe('model to adapt: its family by name, and that family’s options'),
+      task: taskSchema(),
+      training: trainingSchema.prefault({}).describe('fine-tuning, shared by the baseline and the adapted model'),
+      technique: named(techniques).describe(
+        'technique that decides at run time how much work is needed, with its options',
+      ),
+      tradeoff: z
+        .strictObject({
+          shifts: z
+            .array(z.number())
+            .default([])
+            .describe(
+              'offsets added to the learned thresholds, in units of the scaled score, each measured for the trade-off figure',
+            ),
+        })
+        .prefault({})
+        .describe('accuracy against pruning around the learned thresholds'),
+      trace: z
+        .strictObject({
+          sequences: z
+            .union([z.int().positive(), z.literal('all')])
+            .default('all')
+            .describe('test sequences whose work is recorded: a number, or "all"'),
+        })
+        .prefault({})
+        .describe('what is recorded of the adapted model’s run over the test split'),
+      machines: z
+        .array(machineSchema())
+        .default([])
+        .describe('machines that play the trace; ratios refer to the first one'),
+      runtime: runtimeSchema.prefault({}).describe('how ONNX Runtime executes the model'),
+    })
+    .describe('A Tandem experiment');
+}
+
+export type Experiment = z.infer<ReturnType<typeof experimentSchema>>;
+export type MachineEntry = Experiment['machines'][number];
+
+function taskSchema() {
+  const size = (split: string) =>
+    z.int().positive().optional().describe(`examples of the ${split} split; by default all`);
+  return z
+    .strictObject({
+      dataset: z.enum(datasets.names()).describe('data set by name'),
+      folder: z
+        .string()
+        .min(1)
+        .optional()
+        .describe('folder of the data, relative to the experiment file, for data sets that need one'),
+      maxTokens: z.int().min(2).default(128).describe('longer texts are cut to this many tokens'),
+      train: size('training'),
+      validation: size('validation'),
+      test: size('test'),
+    })
+    .describe('what the model is to do');
+}
+
+const trainingSchema = z.strictObject({
+  batchSize: z.int().positive().default(16).describe('sequences in a batch'),
+  steps: z
+    .int()
+    .min(0)
+    .default(200)
+    .describe('optimiser steps of each stage: warm-up fine-tuning, then baseline and adapted model from there'),
+  learningRate: z.number().positive().default(1e-3).describe('peak learning rate of the weights'),
+  weightDecay: z.number().min(0).default(0.01).describe('decoupled weight decay (AdamW)'),
+  warmup: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe('share of the steps over which the learning rate rises from 0'),
+  schedule: z
+    .enum(['linear', 'constant', 'cosine'])
+    .default('linear')
+    .describe('course of the learning rate after its rise'),
+  clipNorm: z.number().min(0).default(1).describe('global gradient norm above which gradients are scaled down; 0: off'),
+  accumulate: z.int().positive().default(1).describe('batches whose gradients are averaged into one step'),
+});
+
+const runtimeSchema = z.strictObject({
+  executionProviders: z
+    .array(z.string().min(1))
+    .min(1)
+    .default(['cpu'])
+    .describe('ONNX Runtime execution providers in order of preference, e.g. [cuda, cpu]'),
+  threads: z.int().positive().optional().describe('threads within an operator; by default all cores'),
+});
+
+function machineSchema() {
+  return z
+    .strictObject({
+      preset: z
+        .union([z.enum(presetNames()), z.string().regex(/\.ya?ml$/, 'the path of a .yaml file')])
+        .optional()
+        .describe('configuration of a machine: the name of a preset, or the path of a file like one'),
+      machine: z.enum(machines.names()).optional().describe('machine by name, for a configuration of your own'),
+      name: z.string().min(1).max(60).optional().describe('what reports call it; by default the preset or machine'),
+      config: z
+        .record(z.string(), z.unknown())
+        .optional()
+        .describe('configuration of the machine; its own defaults fill the rest'),
+      set: z.record(z.string(), z.unknown()).optional().describe('settings to change, by path: `{ array.rows: 32 }`'),
+    })
+    .refine(({ preset, machine }) => (preset === undefined) !== (machine === undefined), {
+      message: 'needs exactly one of `preset` and `machine`',
+    })
+    .refine(({ preset, config }) => preset === undefined || config === undefined, {
+      message: 'a preset is changed by `set`; `config` goes with `machine`',
+      path: ['config'],
+    });
+}
+
+/** `{ name, …options }` for each entry of a registry whose options are an object. */
+// biome-ignore lint/suspicious/noExplicitAny: entries have options of their own; each schema checks its own.
+function named(registry: Registry<Named & { readonly schema: z.ZodType<any> }>): z.ZodType<NamedOptions> {
+  const options = registry.list().map((entry) => {
+    const schema = entry.schema as unknown as z.ZodObject;
+    return schema.safeExtend({ name: z.literal(entry.name).describe(entry.description) });
+  });
+  return z.discriminatedUnion('name', options as unknown as [z.ZodObject]) as unknown as z.ZodType<NamedOptions>;
+}
+
+/** Splits `{ name, …options }`. */
+export function optionsOf({ name, ...options }: NamedOptions): { name: string; options: Record<string, unknown> } {
+  return { name, options };
+}
