@@ -25,8 +25,14 @@ export class GradientBuilder extends GraphBuilder {
   readonly #constants = new Map<string, string>();
   readonly #producers = new Map<string, Node>();
 
-  constructor(from: Graph) {
+  /** Values made here as a factor times another value. */
+  readonly #scaled = new Map<string, { of: string; factor: number }>();
+  readonly #variables: ReadonlySet<string>;
+
+  /** @param variables initializers whose values training changes: no expression may take them for constants */
+  constructor(from: Graph, variables: Iterable<string>) {
     super(from.name, from);
+    this.#variables = new Set(variables);
     for (const node of from.nodes) {
       for (const output of node.outputs) this.#producers.set(output, node);
       if (!RANDOM.test(node.opType)) this.#made.set(expression(node), [...node.outputs]);
@@ -79,11 +85,48 @@ export class GradientBuilder extends GraphBuilder {
     return dtype === 'float16' ? this.cast(this.constant(value), 'float16') : this.scalar(dtype, value);
   }
 
-  scale(value: string, factor: number): string {
-    return factor === 1 ? value : this.mul(value, this.number(factor, value));
+  /** The value of an initializer that stays as it is. */
+  constantValue(name: string): Tensor | undefined {
+    return this.#variables.has(name) ? undefined : this.initializers.get(name);
   }
 
-  neg = (value: string) => this.op('Neg', [value]);
+  /** The number that a floating-point constant of one element holds, if it adds no axes to `other`. */
+  constantNumber(name: string, other: string): number | undefined {
+    const constant = this.constantValue(name);
+    const rank = this.shapeIfKnown(other)?.length ?? 0;
+    const fits =
+      constant && /^float(32|64)$/.test(constant.dtype) && constant.data.length === 1 && constant.shape.length <= rank;
+    return fits ? Number(constant.data[0]) : undefined;
+  }
+
+  /** factor · value. Factors gather: of a product of scaled values, the product is scaled, once. */
+  scale(value: string, factor: number): string {
+    const inner = this.#scaled.get(value);
+    if (inner) return this.scale(inner.of, inner.factor * factor);
+    if (factor === 1) return value;
+    const scaled = this.op('Mul', [value, this.number(factor, value)]);
+    this.#scaled.set(scaled, { of: value, factor });
+    return scaled;
+  }
+
+  override mul = (a: string, b: string, hint?: string): string => {
+    const [left, right] = [this.#unscaled(a, b), this.#unscaled(b, a)];
+    return this.scale(this.op('Mul', [left.of, right.of], {}, hint), left.factor * right.factor);
+  };
+
+  override div = (a: string, b: string, hint?: string): string => {
+    const { of, factor } = this.#unscaled(a, b);
+    return this.scale(this.op('Div', [of, b], {}, hint), factor);
+  };
+
+  neg = (value: string): string => (this.#scaled.has(value) ? this.scale(value, -1) : this.op('Neg', [value]));
+
+  /** Takes a factor off, unless the result would be a larger tensor to put it back on. */
+  #unscaled(value: string, other: string): { of: string; factor: number } {
+    const [shape, larger] = [this.shapeIfKnown(value), this.shapeIfKnown(other)];
+    const scaled = shape && larger && sameShape(shape, larger) ? this.#scaled.get(value) : undefined;
+    return scaled ?? { of: value, factor: 1 };
+  }
 
   /** The value's shape as an int64 vector: a constant where it is static, else computed at run time. */
   shape(value: string): string {
@@ -168,25 +211,30 @@ export class GradientBuilder extends GraphBuilder {
    */
   sumTo(gradient: string, like: string, shape = this.shapeIfKnown(gradient)): string {
     const target = this.shapeIfKnown(like);
-    const axes = shape && target && broadcastAxes(shape, target);
-    if (!shape || !target || !axes) return this.#sumToAtRunTime(gradient, like);
+    if (!shape || !target) return this.#sumToAnyRank(gradient, like);
+    const axes = broadcastAxes(shape, target);
     const leading = shape.length - target.length;
+    if (!axes) return this.#sumToAtRunTime(this.sum(gradient, [...Array(leading).keys()], false), like);
     if (axes.length === 0) return gradient;
     if (leading === 0) return this.sum(gradient, axes, true);
     const summed = this.sum(gradient, axes, false);
     return axes.length === leading ? summed : this.reshapeLike(summed, like);
   }
 
-  #sumToAtRunTime(gradient: string, like: string): string {
+  /** Where named sizes may or may not be 1: sums over the axes that differ. Both have the same rank. */
+  #sumToAtRunTime(gradient: string, like: string, to = this.op('Shape', [like])): string {
+    const differs = this.op('Not', [this.op('Equal', [this.op('Shape', [gradient]), to])]);
+    const axes = this.op('Squeeze', [this.op('NonZero', [differs]), this.ints([0])]);
+    return this.op('ReduceSum', [gradient, axes], { keepdims: int(1), noop_with_empty_axes: int(1) });
+  }
+
+  #sumToAnyRank(gradient: string, like: string): string {
     const from = this.op('Shape', [gradient]);
     const to = this.op('Shape', [like]);
     const missing = this.sub(this.op('Shape', [from]), this.op('Shape', [to]));
     const one = { value: { kind: 'tensor', value: tensor('int64', [1], BigInt64Array.of(1n)) } } satisfies Attributes;
     const padded = this.op('Concat', [this.op('ConstantOfShape', [missing], one), to], { axis: int(0) });
-    const differs = this.op('Not', [this.op('Equal', [from, padded])]);
-    const axes = this.op('Squeeze', [this.op('NonZero', [differs]), this.ints([0])]);
-    const summed = this.op('ReduceSum', [gradient, axes], { keepdims: int(1), noop_with_empty_axes: int(1) });
-    return this.op('Reshape', [summed, to]);
+    return this.op('Reshape', [this.#sumToAtRunTime(gradient, like, padded), to]);
   }
 
   /** Gives an existing node more outputs (of the types given), under generated names. */

@@ -31,7 +31,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
   const ruleOf = ruleLookup(options.rules ?? {});
   checkRequest(graph, loss, wrt);
   const reached = dependants(graph, wrt, ruleOf);
-  const b = new GradientBuilder(graph);
+  const b = new GradientBuilder(graph, wrt);
   const pending = new Map<string, string[]>();
   const contribute = (value: string, gradient: string) => {
     const list = pending.get(value);
@@ -230,11 +230,24 @@ function withGradients(b: GradientBuilder, graph: Graph, gradients: ReadonlyMap<
       });
   }
   const current = (name: string) => renamed.get(name) ?? name;
-  const nodes = b.nodes.map((node, i) =>
-    i < graph.nodes.length ? node : { ...node, inputs: node.inputs.map(current), outputs: node.outputs.map(current) },
-  );
+  const nodes = [
+    ...b.nodes.slice(0, graph.nodes.length),
+    ...used(b.nodes.slice(graph.nodes.length), gradients.keys(), current),
+  ];
   const types = new Map([...b.types].map(([name, type]) => [current(name), type]));
   const finished = b.finish();
   const outputs = [...gradients.keys()].map((name) => ({ name, ...types.get(name)! }));
   return { ...finished, nodes, types, outputs: [...finished.outputs, ...outputs] };
+}
+
+/** The nodes that lead to the outputs: gathering factors leaves some products unused. */
+function used(nodes: readonly Node[], outputs: Iterable<string>, current: (name: string) => string): Node[] {
+  const wanted = new Set(outputs);
+  const kept = nodes.toReversed().flatMap((node) => {
+    const renamed = { ...node, inputs: node.inputs.map(current), outputs: node.outputs.map(current) };
+    if (!renamed.outputs.some((output) => wanted.has(output))) return [];
+    for (const input of renamed.inputs) wanted.add(input);
+    return [renamed];
+  });
+  return kept.reverse();
 }

@@ -32,9 +32,21 @@ const sub: GradientRule = ({ b, dy, x, y }) => [
   () => b.neg(b.sumTo(dy, x[1]!, b.shapeIfKnown(y))),
 ];
 
-const mul = broadcasting(({ b, dy, x }) => [() => b.mul(dy, x[1]!), () => b.mul(dy, x[0]!)]);
+const mul = broadcasting(({ b, dy, x }) => {
+  const times = (other: string) => {
+    const factor = b.constantNumber(other, dy);
+    return factor === undefined ? b.mul(dy, other) : b.scale(dy, factor);
+  };
+  return [() => times(x[1]!), () => times(x[0]!)];
+});
 
-const div = broadcasting(({ b, dy, x, y }) => [() => b.div(dy, x[1]!), () => b.neg(b.div(b.mul(dy, y), x[1]!))]);
+const div = broadcasting(({ b, dy, x, y }) => [
+  () => {
+    const divisor = b.constantNumber(x[1]!, dy);
+    return divisor ? b.scale(dy, 1 / divisor) : b.div(dy, x[1]!);
+  },
+  () => b.neg(b.div(b.mul(dy, y), x[1]!)),
+]);
 
 /** d(xᵖ) = p·xᵖ⁻¹ dx + xᵖ·ln(x) dp; the latter is taken as 0 where x ≤ 0. */
 const pow = broadcasting((context) => {

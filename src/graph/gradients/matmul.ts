@@ -11,10 +11,13 @@ const matmul: GradientRule = (context) => {
   const [left, right] = context.x as [string, string];
   const [m, n] = [context.rank(left), context.rank(right)];
   if (m === 1 || n === 1) return vectorProduct(context, m, n);
+  // Only batch dimensions broadcast: the operand's own last two are taken as they are.
+  const summed = (gradient: string, like: string) =>
+    b.sumTo(gradient, like, [...b.shapeOf(context.y).slice(0, -2), ...b.shapeOf(like).slice(-2)]);
   return [
-    () => b.sumTo(b.matmul(context.dy, b.swapLast(right)), left),
+    () => summed(b.matmul(context.dy, b.swapLast(right)), left),
     () => {
-      if (n > 2) return b.sumTo(b.matmul(b.swapLast(left), context.dy), right);
+      if (n > 2) return summed(b.matmul(b.swapLast(left), context.dy), right);
       return b.op('Gemm', [b.asMatrix(left), b.asMatrix(context.dy)], { transA: int(1) });
     },
   ];

@@ -23,7 +23,9 @@ export function placed(b: GradientBuilder, value: string, like: string, starts: 
     if (typeof size === 'number') return b.ints([Math.max(0, start + size)]);
     return b.op('Max', [b.add(b.dim(like, axis), b.ints([start])), b.ints([0])]);
   });
-  const head = b.concatInts(heads);
-  const tail = b.sub(b.sub(b.shape(like), b.shape(value)), head);
-  return b.op('Pad', [value, b.concatInts([head, tail])]);
+  const tails = shape.map((size, axis) => {
+    if (!starts.has(axis) && size === b.shapeIfKnown(value)?.[axis]) return b.ints([0]);
+    return b.sub(b.sub(b.dim(like, axis), b.dim(value, axis)), heads[axis]!);
+  });
+  return b.op('Pad', [value, b.concatInts([...heads, ...tails])]);
 }

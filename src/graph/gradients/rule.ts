@@ -61,7 +61,7 @@ export class GradientContext {
   }
 
   constantInput(input: number): Tensor | undefined {
-    return this.b.initializers.get(this.x[input] ?? '');
+    return this.b.constantValue(this.x[input] ?? '');
   }
 
   has(input: number): boolean {
