@@ -73,7 +73,7 @@ export function htmlTable<Row, Special = never>(
     return html`<tr${name && html` class="${name}"`}>${cells(row)}</tr>\n`;
   };
   return html`<div class="scroll table" tabindex="0" role="group" aria-label="Table: ${caption}"><table>
-<caption>${caption}</caption>
+<caption><span>${caption}</span></caption>
 <thead><tr>${columns.map((column) => html`<th scope="col"${mark(column)}>${column.header}</th>`)}</tr></thead>
 <tbody>
 ${rows.map((row) => options.alternative?.(row) ?? line(row as Row))}</tbody>

@@ -39,7 +39,7 @@ export function figureHtml(figure: Figure, drawn: DrawnFigure): Html {
   const natural = Number(/ width="([\d.]+)"/.exec(drawn.svg)?.[1] ?? 0);
   const narrowest = Math.round(Math.min(natural, SMALLEST_WIDTH));
   const svg = new Html(drawn.svg.replace(/^<svg\b/, `<svg style="--narrowest:${narrowest}px"`));
-  const data = `data:text/csv;charset=utf-8,${encodeURIComponent(drawn.csv)}`;
+  const data = `data:text/csv;charset=utf-8,${encodeURI(drawn.csv).replaceAll('#', '%23')}`;
   return html`<figure id="figure-${figure.name}" aria-labelledby="title-${figure.name}">
 <h3 id="title-${figure.name}">${figure.title}</h3>
 <div class="scroll" tabindex="0" role="group" aria-label="Drawing: ${figure.title}">

@@ -11,7 +11,7 @@ import { tradeoffFigure } from './figures/tradeoff.js';
 import { trainingFigure } from './figures/training.js';
 import type { Figure } from './figures/types.js';
 import { utilisationFigure } from './figures/utilisation.js';
-import { type HtmlValue, html } from './html.js';
+import { type HtmlValue, html, printable } from './html.js';
 import { type DrawnFigure, figureHtml, page, type Section } from './page.js';
 import { withRatios } from './ratios.js';
 import {
@@ -95,7 +95,7 @@ class Gallery {
     const drawn = {
       name: figure.name,
       svg: await drawSvg(figure),
-      csv: csv(figure.rows, columns),
+      csv: printable(csv(figure.rows, columns)),
       spec: completeSpec(figure),
     };
     this.drawn.push(drawn);
@@ -136,5 +136,6 @@ function feasible(machines: readonly (MachineOutcome | SimulationResult | Infeas
 }
 
 function footer(version?: string): HtmlValue {
-  return html`Written by Tandem${version !== undefined && ` ${version}`}. The numbers behind this page, and wall-clock times, are in result.json beside it.`;
+  if (version === undefined) return 'Written by Tandem.';
+  return `Written by Tandem ${version}. The numbers behind this page, and wall-clock times, are in result.json beside it.`;
 }

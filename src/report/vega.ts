@@ -7,10 +7,14 @@ import { categories, colours } from './palette.js';
 
 const FONT = 'Helvetica, Arial, "Liberation Sans", "DejaVu Sans", sans-serif';
 
+/** Longest label of an axis or a legend in px; the rest is cut with an ellipsis. */
+export const LABEL_LIMIT = 220;
+
 const CONFIG: Config = {
   background: 'white',
   font: FONT,
   padding: 6,
+  locale: { number: { decimal: '.', thousands: '\u202f', grouping: [3], currency: ['', ''] } },
   view: { stroke: null },
   axis: {
     labelColor: colours.muted,
@@ -22,18 +26,21 @@ const CONFIG: Config = {
     domainColor: colours.axis,
     tickColor: colours.axis,
     gridColor: colours.grid,
-    labelLimit: 220,
+    labelLimit: LABEL_LIMIT,
     labelOverlap: true,
     labelFlush: false,
+    labelSeparation: 6,
     labelPadding: 5,
   },
+  axisX: { titleLimit: 560 },
+  axisY: { titleLimit: 260 },
   legend: {
     labelColor: colours.ink,
     titleColor: colours.ink,
     labelFontSize: 11,
     titleFontSize: 12,
     titleFontWeight: 'normal',
-    labelLimit: 220,
+    labelLimit: LABEL_LIMIT,
     symbolType: 'square',
   },
   header: { labelColor: colours.ink, titleColor: colours.ink, labelFontSize: 12, labelFontWeight: 'normal' },
@@ -65,25 +72,36 @@ export async function drawSvg(figure: Figure): Promise<string> {
   }
 }
 
+/** A start tag; quoted attribute values may hold ">". Text between tags never matches, since its "<" is escaped. */
+const TAG = /<[a-z](?:[^">]|"[^"]*")*>/gi;
+
 function finish(svg: string, figure: Figure): string {
   const ids = new Map<string, string>();
-  for (const [, id] of svg.matchAll(/\bid="([^"]+)"/g)) ids.set(id!, `${figure.name}-${ids.size + 1}`);
-  return (
-    svg
-      // Vega numbers its ids through the life of the process, and several drawings share a page.
-      .replace(/\bid="([^"]+)"/g, (_, id) => `id="${ids.get(id)}"`)
-      .replace(/url\(#([^)]+)\)/g, (_, id) => `url(#${ids.get(id)})`)
-      // The same face on every text, and digits far below a pixel: said once, and not at all.
-      .replace(/ font-family="[^"]*"/g, '')
-      .replace(/ (?:transform|d|[xy]2?|width|height)="[^"]*"/g, (attribute) =>
-        attribute.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (number) => String(Math.round(Number(number) * 100) / 100)),
-      )
-      // One image with one name for screen readers; what the marks say becomes tooltips.
-      .replace(/ role="graphics-[a-z]+"| aria-roledescription="[^"]*"| aria-hidden="true"/g, '')
-      .replace(/(<(path|text|rect)\b[^>]*?) aria-label="([^"]*)"([^>]*)>/g, '$1$4><title>$3</title>')
-      .replace(/ aria-label="[^"]*"/g, '')
-      .replace(/^<svg\b/, `<svg role="img" aria-label="${escapeHtml(figure.title)}" font-family="${escapeHtml(FONT)}"`)
-  );
+  for (const [tag] of svg.matchAll(TAG)) {
+    const id = / id="([^"]+)"/.exec(tag)?.[1];
+    if (id) ids.set(id, `${figure.name}-${ids.size + 1}`);
+  }
+  return svg
+    .replace(TAG, (tag) => finishTag(tag, ids))
+    .replace(/^<svg\b/, `<svg role="img" aria-label="${escapeHtml(figure.title)}" font-family="${escapeHtml(FONT)}"`);
+}
+
+function finishTag(tag: string, ids: ReadonlyMap<string, string>): string {
+  const [, element, label] = /^<(path|text|rect) aria-label="([^"]*)"/.exec(tag) ?? [];
+  const finished = tag
+    // One image with one name for screen readers; what the marks say becomes tooltips.
+    .replace(/ aria-(?:label|roledescription|hidden)="[^"]*"| role="graphics-[a-z]+"/g, '')
+    // Vega numbers its ids through the life of the process, and several drawings share a page.
+    .replace(/ id="([^"]+)"/, (_, id) => ` id="${ids.get(id)}"`)
+    .replace(/url\(#([^)]+)\)/g, (_, id) => `url(#${ids.get(id)})`)
+    // The same face on every text, and digits far below a pixel: said once, and not at all.
+    .replace(/ font-family="[^"]*"/g, '')
+    .replace(/ (?:transform|d|[xy]2?|width|height)="[^"]*"/g, (attribute) =>
+      attribute.replace(/-?\d+\.\d{3,}(?:e-?\d+)?/g, (number) => String(Math.round(Number(number) * 100) / 100)),
+    );
+  if (label === undefined) return finished;
+  const title = `<title>${label}</title>`;
+  return finished.endsWith('/>') ? `${finished.slice(0, -2)}>${title}</${element}>` : finished + title;
 }
 
 /**
@@ -94,14 +112,16 @@ function estimateTextWidths(): void {
   const metrics = (vega as unknown as { textMetrics: { width: (item: TextItem, text?: unknown) => number } })
     .textMetrics;
   metrics.width = (item, text) => {
-    const lines = [text ?? item.text].flat();
-    return Math.max(...lines.map((line) => textWidth(String(line ?? ''), item.fontSize ?? 11)));
+    const lines = [text ?? item.text].flat().map((line) => textWidth(String(line ?? ''), item.fontSize ?? 11));
+    return Math.min(Math.max(0, ...lines), item.limit || Number.POSITIVE_INFINITY);
   };
 }
 
 interface TextItem {
   readonly text?: unknown;
   readonly fontSize?: number;
+  /** Longer text is cut to this many px. */
+  readonly limit?: number;
 }
 
 /** Width of a text in px. */

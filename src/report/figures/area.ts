@@ -22,8 +22,8 @@ export function areaFigure(machines: readonly SimulationResult[]): Figure | unde
     name: 'area',
     title: 'Area by component',
     caption:
-      'Area of each machine, all on one scale: area of one instance times the number of instances, summed by component. ' +
-      'Wiring between components, pads and clock trees are not in it unless a component says so. The line under a bar ' +
+      'Area of each machine, all on one scale: area of one instance times the number of instances, summed by component; ' +
+      'only the components that are listed count. The number beside a bar is the total; the line under it ' +
       "is the interval that the certainty of the machine's constants implies for the total.",
     rows,
     axis: `area, ${scale.unit}`,

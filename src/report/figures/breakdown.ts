@@ -1,6 +1,6 @@
 /** Stacked bars, one per machine on one scale, a segment per component, a line for the interval of the total. */
 import { colours } from '../palette.js';
-import { textWidth } from '../vega.js';
+import { LABEL_LIMIT, textWidth } from '../vega.js';
 import type { ComponentColours } from './components.js';
 import { FIGURE_WIDTH, type Figure, type FigureRow } from './types.js';
 
@@ -37,12 +37,17 @@ export function breakdownFigure(breakdown: Breakdown): Figure {
   const { segments, totals } = breakdown;
   const machines = totals.map((total) => total.machine);
   // Room for the total's text to the right of the longest interval.
-  const reach = Math.max(...totals.map((total) => Math.max(total.high, total.value)));
+  const reach = Math.max(...totals.map((total) => Math.max(total.high, total.value))) || 1;
   const widest = Math.max(...totals.map((total) => textWidth(total.text, 11)));
-  const limit = reach * (1 + (widest + 20) / (FIGURE_WIDTH * 0.75 - widest));
+  const names = Math.max(...machines.map((machine) => Math.min(textWidth(machine, 11), LABEL_LIMIT)));
+  const plotWidth = FIGURE_WIDTH - names - 60;
+  const limit = reach * (1 + (widest + 20) / (plotWidth - widest));
   const groups = breakdown.colours.groups.filter((group) =>
     segments.some((segment) => breakdown.colours.groupOf(segment.component) === group.name),
   );
+  // As many legend columns as fit beside one another.
+  const entry = Math.max(...groups.map((group) => Math.min(textWidth(group.name, 11), LABEL_LIMIT))) + 40;
+  const columns = Math.max(1, Math.min(4, Math.floor(plotWidth / entry)));
   const values = [
     ...segments.map((segment) => {
       const group = breakdown.colours.groupOf(segment.component);
@@ -79,7 +84,7 @@ export function breakdownFigure(breakdown: Breakdown): Figure {
               type: 'nominal',
               title: null,
               scale: { domain: groups.map((group) => group.name), range: groups.map((group) => group.colour) },
-              legend: { orient: 'bottom', columns: 3, columnPadding: 16 },
+              legend: { orient: 'bottom', columns, columnPadding: 16 },
             },
             description: { field: 'label' },
           },

@@ -44,7 +44,7 @@ export function headsFigure(result: RunResult): Figure | undefined {
               type: 'quantitative',
               title: 'pruning rate',
               scale: { domain: [0, 1], range: ['#eef4fb', '#9cc3e6', '#3a7fbf', '#0b3c70'] },
-              legend: { format: '.0%', gradientLength: Math.min(160, Math.max(66, 22 * layers)), tickCount: 5 },
+              legend: { format: '.0%', gradientLength: Math.min(160, Math.max(66, 22 * layers)), values: [0, 0.5, 1] },
             },
             description: { field: 'label' },
           },

@@ -25,7 +25,7 @@ export function thresholdsFigure(result: RunResult): Figure | undefined {
       data: { values: rows },
       mark: { type: 'line', strokeWidth: 1.4, aria: false },
       encoding: {
-        x: { field: 'step', type: 'quantitative', title: 'training step', axis: { grid: false } },
+        x: { field: 'step', type: 'quantitative', title: 'training step', axis: { grid: false, tickCount: 10 } },
         y: { field: 'threshold', type: 'quantitative', title: 'threshold (scaled score)', scale: { zero: false } },
         color: {
           field: 'layer',

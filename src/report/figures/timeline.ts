@@ -63,7 +63,7 @@ function timelineFigure(machine: SimulationResult, index: number): Figure {
         {
           mark: { type: 'bar', height: 17, stroke: 'white', strokeWidth: 0.6 },
           encoding: {
-            x: { field: 'start', type: 'quantitative', title: 'cycle', scale, axis: { grid: false } },
+            x: { field: 'start', type: 'quantitative', title: 'cycle', scale, axis: { grid: false, tickCount: 12 } },
             x2: { field: 'end' },
             y,
             color: {

@@ -30,7 +30,7 @@ export function tradeoffFigure(result: RunResult): Figure | undefined {
     field: 'accuracy',
     type: 'quantitative',
     title: `${metric} on the test split`,
-    axis: { format: '.1%' },
+    axis: { format: '.2~%' },
     scale: { zero: false, nice: true, padding: 12 },
   } as const;
   return {

@@ -37,7 +37,7 @@ export function trainingFigure(result: RunResult): Figure | undefined {
     field: 'step',
     type: 'quantitative' as const,
     title,
-    axis: { grid: false },
+    axis: { grid: false, tickCount: 10 },
     scale: { domain },
   });
   const color = {
@@ -54,7 +54,13 @@ export function trainingFigure(result: RunResult): Figure | undefined {
       mark: { type: 'line', strokeWidth: 1.4, aria: false },
       encoding: {
         x: x(last ? 'training step' : null),
-        y: { field, type: 'quantitative', title, scale: { zero: field === 'penalty' }, axis: { format: '~s' } },
+        y: {
+          field,
+          type: 'quantitative',
+          title,
+          scale: { zero: field === 'penalty' },
+          axis: field === 'penalty' ? { format: '~s', tickCount: 4 } : {},
+        },
         color,
       },
     }) as const;

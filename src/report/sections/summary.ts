@@ -56,7 +56,7 @@ function tiles(result: RunResult): Html {
   const sampling = (share: number) => {
     if (metric !== 'accuracy') return metric;
     const [low, high] = shareInterval(share, examples);
-    return `${metric}; 95 % interval ${(low * 100).toFixed(1)}–${(high * 100).toFixed(1)} %`;
+    return `${metric}, 95\u00a0% interval ${(low * 100).toFixed(1)}–${percent(high)}`;
   };
   const entries: (readonly [string, string, string])[] = [
     ['baseline', percent(baseline, 2), sampling(baseline)],
