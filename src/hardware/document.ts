@@ -53,7 +53,8 @@ export function readYaml(text: string, file: string): YamlDocument {
 /**
  * Validates a value of a document.
  * @param path where `value` stands in the document
- * @throws TANDEM_CONFIG_INVALID at the first offending value, with its dotted path and what is allowed.
+ * @throws TANDEM_UNKNOWN_SETTING for a key that the schema does not have, with the nearest one it has;
+ *         TANDEM_CONFIG_INVALID at the first offending value, with its dotted path and what is allowed.
  */
 export function validate<T>(schema: ZodType<T>, value: unknown, document: YamlDocument, path: Path = []): T {
   const result = schema.safeParse(value);
@@ -71,7 +72,7 @@ function invalid(issue: core.$ZodIssue, schema: ZodType, document: YamlDocument,
     const key = issue.keys[0]!;
     const names = keysAt(schema, inner);
     const nearest = names.length > 0 ? `Did you mean "${closest(key, names)}"? ` : '';
-    return new TandemError('TANDEM_CONFIG_INVALID', `There is no setting "${[...where, key].join('.')}".`, {
+    return new TandemError('TANDEM_UNKNOWN_SETTING', `There is no setting "${[...where, key].join('.')}".`, {
       place: document.place([...where, key]),
       remedy: `${nearest}Allowed here: ${names.join(', ') || 'nothing'}.`,
     });

@@ -53,7 +53,7 @@ const presetSchema = z.strictObject({
 
 /**
  * @param file name shown in errors
- * @throws TANDEM_CONFIG_SYNTAX, TANDEM_CONFIG_INVALID with file, line and column
+ * @throws TANDEM_CONFIG_SYNTAX, TANDEM_UNKNOWN_SETTING, TANDEM_CONFIG_INVALID with file, line and column
  */
 export function parsePreset(yaml: string, file: string): Preset {
   const document = readYaml(yaml, file);
@@ -76,7 +76,7 @@ export function parsePreset(yaml: string, file: string): Preset {
 
 /**
  * Configuration of a preset as its machine wants it, defaults filled in.
- * @throws TANDEM_CONFIG_INVALID with file, line and column
+ * @throws TANDEM_UNKNOWN_SETTING, TANDEM_CONFIG_INVALID with file, line and column
  */
 export function presetConfig<Config>(preset: Preset, schema: z.ZodType<Config>): Config {
   return validate(schema, preset.config, { file: preset.name, value: preset.config, place: preset.place });

@@ -56,7 +56,7 @@ describe('a preset', () => {
       'toy.yaml:8:3',
     ],
     ['broken YAML', TEXT.replace('{ value: 4', '{ value: [4'), 'TANDEM_CONFIG_SYNTAX', /toy\.yaml:1[01]:/],
-    ['an unknown key', TEXT.replace('voltage', 'volts'), 'TANDEM_CONFIG_INVALID', 'toy.yaml:7:3'],
+    ['an unknown key', TEXT.replace('voltage', 'volts'), 'TANDEM_UNKNOWN_SETTING', 'toy.yaml:7:3'],
     ['a missing key', TEXT.replace('machine: toy\n', ''), 'TANDEM_CONFIG_INVALID', 'toy.yaml:1:1'],
     ['an impossible node', TEXT.replace('65, source', '3, source'), 'TANDEM_CONFIG_INVALID', 'toy.yaml:6:3'],
     [
