@@ -1,4 +1,5 @@
 import { TandemError } from '../errors.js';
+import { ONNX_TYPE } from './data-types.js';
 import { inferNode } from './shapes.js';
 import {
   type Attribute,
@@ -14,6 +15,8 @@ import {
   tensor,
   type ValueInfo,
 } from './types.js';
+
+export { ONNX_TYPE };
 
 /** The operator-set version of everything Tandem writes. */
 export const OPSET = 17;
@@ -199,20 +202,3 @@ export class GraphBuilder {
   cast = (x: string, dtype: DataType, hint?: string) =>
     this.op('Cast', [x], { to: { kind: 'int', value: ONNX_TYPE[dtype] } }, hint);
 }
-
-/** TensorProto.DataType numbers of the ONNX specification. */
-export const ONNX_TYPE: Readonly<Record<DataType, number>> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  uint16: 4,
-  int16: 5,
-  int32: 6,
-  int64: 7,
-  string: 8,
-  bool: 9,
-  float16: 10,
-  float64: 11,
-  uint32: 12,
-  uint64: 13,
-};

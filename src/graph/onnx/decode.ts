@@ -1,7 +1,7 @@
 import { TandemError } from '../../errors.js';
 import { sortNodes, validateGraph } from '../check.js';
+import { DATA_TYPE } from '../data-types.js';
 import { foldConstants } from '../fold.js';
-import { DATA_TYPE } from '../shapes/codes.js';
 import { inferTypes } from '../shapes.js';
 import type { Attribute, Dim, Graph, Node, Tensor, TensorType, ValueInfo } from '../types.js';
 import {

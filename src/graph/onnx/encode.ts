@@ -1,5 +1,5 @@
 import { TandemError } from '../../errors.js';
-import { ONNX_TYPE } from '../builder.js';
+import { ONNX_TYPE } from '../data-types.js';
 import type { Attribute, Dim, Graph, Node, Tensor, ValueInfo } from '../types.js';
 import {
   ATTRIBUTE_TYPE,

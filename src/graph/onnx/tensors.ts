@@ -1,6 +1,5 @@
 import { TandemError } from '../../errors.js';
-import { ONNX_TYPE } from '../builder.js';
-import { DATA_TYPE } from '../shapes/codes.js';
+import { DATA_TYPE, ONNX_TYPE } from '../data-types.js';
 import type { DataType, Tensor, TensorData } from '../types.js';
 import { type Int64, type TensorProto, toBigInt, toNumber } from './schema.js';
 

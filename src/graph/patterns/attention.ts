@@ -4,6 +4,7 @@
  */
 import { TandemError } from '../../errors.js';
 import { GraphIndex } from '../edit.js';
+import { knownFactor } from '../shapes/dims.js';
 import type { Dim, Graph, Node } from '../types.js';
 import { ConstantFinder } from './constants.js';
 
@@ -169,7 +170,7 @@ class AttentionFinder {
       contextNode: context.node.name,
       value: context.node.inputs[1]!,
       context: context.node.outputs[0]!,
-      heads: this.#heads([query, product.outputs[0]!, ...steps.map(({ node }) => node.outputs[0]!)], query),
+      heads: this.#heads([query, product.outputs[0]!, ...steps.map(({ node }) => node.outputs[0]!)]),
       headDim: size(this.#shape(query)?.at(-1)),
     };
   }
@@ -286,12 +287,11 @@ class AttentionFinder {
     return node && LAYOUT.has(node.opType) ? this.#beforeLayout(node.inputs[0]!) : value;
   }
 
-  /** Axis 1 of the first of these values that has four axes; behind a reshape to three, that of its input. */
-  #heads(values: readonly string[], query: string): number | undefined {
-    const behind = this.index.producerOf(query);
-    const candidates = behind?.opType === 'Reshape' ? [...values, behind.inputs[0]!] : values;
-    const shape = candidates.map((value) => this.#shape(value)).find((dims) => dims?.length === 4);
-    return size(shape?.[1]);
+  /** Axis 1 where there are four; of [batch·heads, …], the known factor where the batch is symbolic. */
+  #heads(values: readonly string[]): number | undefined {
+    const shapes = values.map((value) => this.#shape(value));
+    const separate = shapes.find((shape) => shape?.length === 4);
+    return separate ? size(separate[1]) : knownFactor(shapes[0]?.length === 3 ? shapes[0][0]! : 1);
   }
 }
 

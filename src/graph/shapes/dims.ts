@@ -26,6 +26,12 @@ function format({ coefficient, factors }: Product): Dim {
   return coefficient === 1 ? named : `${coefficient}*${named}`;
 }
 
+/** The known factor of a symbolic product, 12 of `12*batch`; undefined for other dimensions. */
+export function knownFactor(dim: Dim): number | undefined {
+  const product = typeof dim === 'string' ? parse(dim) : undefined;
+  return product && product.coefficient > 1 ? product.coefficient : undefined;
+}
+
 /** Product of dimensions (1 for none); undefined when one of them cannot be part of a product. */
 export function multiplyDims(dims: readonly Dim[]): Dim | undefined {
   const proper = dims.filter((dim) => dim !== 1);

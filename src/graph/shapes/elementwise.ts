@@ -1,5 +1,5 @@
+import { DATA_TYPE } from '../data-types.js';
 import type { Dim } from '../types.js';
-import { DATA_TYPE } from './codes.js';
 import type { Contents, ShapeContext, ShapeRule } from './context.js';
 import { divideDims, multiplyDims } from './dims.js';
 

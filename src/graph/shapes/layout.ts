@@ -80,7 +80,7 @@ export const flatten: ShapeRule = (c) => {
 export const squeeze: ShapeRule = (c) => {
   const shape = c.shape(0);
   const given = c.intsFrom(1, 'axes');
-  if (!shape || given === 'unknown') return [c.type(c.dtype(0), undefined)];
+  if (!shape || given === 'unknown') return [c.type(c.dtype(0), shape && ofRank(c, shape.length, -1))];
   // Without axes, every 1 goes; a named dimension might be 1 at run time.
   if (!given) {
     const known = shape.every((dim) => typeof dim === 'number');
@@ -100,7 +100,7 @@ export const squeeze: ShapeRule = (c) => {
 export const unsqueeze: ShapeRule = (c) => {
   const shape = c.shape(0);
   const given = c.intsFrom(1, 'axes');
-  if (!shape || given === 'unknown' || !given) return [c.type(c.dtype(0), undefined)];
+  if (!shape || given === 'unknown' || !given) return [c.type(c.dtype(0), shape && ofRank(c, shape.length, 1))];
   const rank = shape.length + given.length;
   const axes = given.map((axis) => c.axis(axis, rank));
   if (new Set(axes).size !== axes.length) c.fail(`The axes [${given.join(', ')}] name one twice.`);
@@ -108,6 +108,12 @@ export const unsqueeze: ShapeRule = (c) => {
   const result = Array.from({ length: rank }, (_, axis) => (axes.includes(axis) ? 1 : rest.shift()!));
   return [c.type(c.dtype(0), result, c.contents(0))];
 };
+
+/** An unknown shape whose rank differs by the number of axes in the second input, if that is known. */
+function ofRank(c: ShapeContext, rank: number, sign: 1 | -1): Dim[] | undefined {
+  const count = c.shape(1)?.[0];
+  return typeof count === 'number' ? c.freshShape(rank + sign * count) : undefined;
+}
 
 export const expand: ShapeRule = (c) => {
   const target = c.contents(1);

@@ -19,7 +19,11 @@ function reducedShape(c: ShapeContext): readonly Dim[] | undefined {
   const keep = c.int('keepdims', 1) !== 0;
   const given = c.intsFrom(1, 'axes');
   if (!shape) return undefined;
-  if (given === 'unknown') return keep ? c.freshShape(shape.length) : undefined;
+  if (given === 'unknown') {
+    const count = c.shape(1)?.[0];
+    const rank = keep ? shape.length : typeof count === 'number' && count > 0 ? shape.length - count : undefined;
+    return rank === undefined ? undefined : c.freshShape(rank);
+  }
   const none = given === undefined || given.length === 0;
   if (none && c.int('noop_with_empty_axes', 0) !== 0) return shape;
   const axes = none ? shape.map((_, axis) => axis) : given.map((axis) => c.axis(axis, shape.length));
