@@ -38,7 +38,7 @@ describe.skipIf(!present)('the report in a browser', () => {
       executablePath: executable,
       args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
     });
-  });
+  }, 60_000);
 
   afterAll(async () => {
     await browser?.close();

@@ -84,7 +84,7 @@ describe('the page', async () => {
 
 describe('text that others chose', () => {
   const hostile =
-    '</style></svg><script>alert(1)</script><img src=x onerror="alert(1)">\' & \u0000\u001b ]]> --> \ud800';
+    ' id="x" aria-label="y"</style></svg><script>alert(1)</script><img src=x onerror="alert(1)">\' & \u0000\u001b ]]> --> \ud800';
 
   it('is escaped in every place', async () => {
     const report = await renderReport(runResult({ text: (original) => original + hostile }));

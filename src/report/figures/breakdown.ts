@@ -46,14 +46,12 @@ export function breakdownFigure(breakdown: Breakdown): Figure {
     segments.some((segment) => breakdown.colours.groupOf(segment.component) === group.name),
   );
   // As many legend columns as fit beside one another.
-  const entry = Math.max(...groups.map((group) => Math.min(textWidth(group.name, 11), LABEL_LIMIT))) + 40;
-  const columns = Math.max(1, Math.min(4, Math.floor(plotWidth / entry)));
-  const values = [
-    ...segments.map((segment) => {
-      const group = breakdown.colours.groupOf(segment.component);
-      return { ...segment, group, order: groups.findIndex((entry) => entry.name === group) };
-    }),
-  ];
+  const entryWidth = Math.max(...groups.map((group) => Math.min(textWidth(group.name, 11), LABEL_LIMIT))) + 40;
+  const columns = Math.max(1, Math.min(4, Math.floor(plotWidth / entryWidth)));
+  const values = segments.map((segment) => {
+    const group = breakdown.colours.groupOf(segment.component);
+    return { ...segment, group, order: groups.findIndex((candidate) => candidate.name === group) };
+  });
   const y = {
     field: 'machine',
     type: 'nominal',
