@@ -3,13 +3,16 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { GraphBuilder } from '../../src/graph/builder.js';
 import { type DifferentiateOptions, differentiate } from '../../src/graph/gradients/index.js';
 import { encodeModel } from '../../src/graph/onnx/encode.js';
-import { type Dim, type Graph, int, sizeOf, type Tensor, tensor } from '../../src/graph/types.js';
+import { type Dim, type Graph, int, sizeOf, type Tensor, tensor, type ValueInfo } from '../../src/graph/types.js';
 
 export type Session = (feeds: Readonly<Record<string, Tensor>>) => Promise<Record<string, Tensor>>;
 
-/** Runs a graph with ONNX Runtime on one thread. */
-export async function load(graph: Graph): Promise<Session> {
-  const session = await ort.InferenceSession.create(encodeModel(graph), { intraOpNumThreads: 1, logSeverityLevel: 3 });
+/** Runs a graph with ONNX Runtime. */
+export async function load(graph: Graph, threads = 1): Promise<Session> {
+  const session = await ort.InferenceSession.create(encodeModel(graph), {
+    intraOpNumThreads: threads,
+    logSeverityLevel: 3,
+  });
   return async (feeds) => {
     const given = Object.entries(feeds).map(([name, { dtype, data, shape }]) => [
       name,
@@ -45,7 +48,8 @@ export interface GradientCase {
 
 export interface Differentiated {
   readonly shape: readonly number[];
-  readonly declared?: readonly Dim[];
+  /** 'unknown': not even the rank is. */
+  readonly declared?: readonly Dim[] | 'unknown';
   /** Values to use; default: uniform in [low, high), [0.2, 1.7) if not given. */
   readonly values?: readonly number[];
   readonly low?: number;
@@ -58,15 +62,21 @@ const LOSS = 'checked loss';
 function lossGraph(given: GradientCase): Graph {
   const dtype = given.dtype ?? 'float64';
   const b = new GraphBuilder('check');
-  for (const [name, { shape, declared }] of Object.entries(given.inputs)) b.input(name, dtype, declared ?? shape);
+  for (const [name, { shape, declared }] of Object.entries(given.inputs))
+    declareInput(b, { name, dtype, shape: declared === 'unknown' ? undefined : (declared ?? shape) });
   for (const [name, { dtype: other, shape }] of Object.entries(given.others ?? {})) b.input(name, other, shape);
   const y = given.build(b);
   const count = b.op('Squeeze', [b.op('Size', [y])]);
   const numbers = b.op('Range', [b.scalar('int64', 0), count, b.scalar('int64', 1)]);
   const weights = b.op('Reshape', [b.cast(numbers, dtype), b.op('Shape', [y])]);
   const wave = b.op('Sin', [b.add(weights, b.scalar(dtype, 0.7))]);
-  b.output(b.op('ReduceSum', [b.mul(y, wave)], { keepdims: int(0) }, LOSS));
+  b.output(b.op('ReduceSum', [b.reshape(b.mul(y, wave), [-1])], { keepdims: int(0) }, LOSS));
   return b.finish();
+}
+
+function declareInput(b: GraphBuilder, info: ValueInfo): void {
+  b.inputs.push(info);
+  b.types.set(info.name, info);
 }
 
 /** Largest difference between gradients and central differences, relative to the largest gradient of its input. */

@@ -56,7 +56,8 @@ describe('a two-layer BERT-like encoder', () => {
       expect(fetched.loss!.data[0]).toBeCloseTo(reference[0]!, 5);
       let at = 1;
       for (const [name, shape] of shapes) {
-        const expected = reference.subarray(at, (at += sizeOf(shape)));
+        const expected = reference.subarray(at, at + sizeOf(shape));
+        at += expected.length;
         const actual = fetched[`grad:${name}`]!.data as Float32Array;
         expect({ name, error: relativeError(actual, expected) }).toEqual({ name, error: expect.closeTo(0, 4) });
       }

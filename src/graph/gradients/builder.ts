@@ -35,7 +35,7 @@ export class GradientBuilder extends GraphBuilder {
     this.#variables = new Set(variables);
     for (const node of from.nodes) {
       for (const output of node.outputs) this.#producers.set(output, node);
-      if (!RANDOM.test(node.opType)) this.#made.set(expression(node), [...node.outputs]);
+      if (!NOT_COMPARED.test(node.opType)) this.#made.set(expression(node), [...node.outputs]);
     }
   }
 
@@ -253,7 +253,8 @@ export class GradientBuilder extends GraphBuilder {
   }
 }
 
-const RANDOM = /^(Random|Bernoulli|Multinomial|Dropout)/;
+/** Nodes that differ each time they run, or whose attribute is as large as a weight. */
+const NOT_COMPARED = /^(Random|Bernoulli|Multinomial|Dropout|Constant$)/;
 
 /** Equal for nodes that compute the same. */
 function expression({ opType, domain, inputs, outputs, attributes }: Omit<Node, 'name'>): string {

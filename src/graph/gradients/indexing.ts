@@ -22,8 +22,9 @@ const gather: GradientRule = (context) => [
     const axis = (context.int('axis', 0) + rank) % rank;
     const single = context.constantInts(1);
     if (single?.length === 1) {
-      const slice = b.shapeOf(indices).length === 0 ? b.op('Unsqueeze', [dy, b.ints([axis])]) : dy;
-      if (b.shapeOf(indices).length <= 1) return placed(b, slice, data, new Map([[axis, single[0]!]]));
+      const indexRank = context.rank(indices);
+      const slice = indexRank === 0 ? b.op('Unsqueeze', [dy, b.ints([axis])]) : dy;
+      if (indexRank <= 1) return placed(b, slice, data, new Map([[axis, single[0]!]]));
     }
     const rows = b.shapeOf(data)[0];
     const few = typeof rows === 'number' && rows <= FEW_ROWS && b.typeOf(dy).dtype === 'float32';
@@ -42,10 +43,11 @@ function oneHotProduct({ b, dy, x }: GradientContext, rows: number): string {
 }
 
 /** dy is [..before the axis, ..indices, ..after the axis]; the indices become one axis, repeated along the others. */
-function scatterAlong({ b, dy, x }: GradientContext, axis: number): string {
-  const [data, indices] = x as [string, string];
+function scatterAlong(context: GradientContext, axis: number): string {
+  const { b, dy } = context;
+  const [data, indices] = context.x as [string, string];
   const shape = b.shapeOf(data);
-  const one = b.shapeOf(indices).length === 1;
+  const one = context.rank(indices) === 1;
   const sizes = shape.map((_, a) => (a === axis ? b.ints([-1]) : b.dim(data, a)));
   const updates = one ? dy : b.op('Reshape', [dy, b.concatInts(sizes)]);
   const column = b.op('Reshape', [indices, b.ints([-1, ...shape.slice(axis + 1).map(() => 1)])]);

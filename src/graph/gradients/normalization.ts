@@ -20,38 +20,47 @@ const logSoftmax: GradientRule = (context) => [
 ];
 
 /**
- * y = x̂·scale + bias with x̂ = (x − mean)/σ over the axes from `axis` on. With g = dy·scale,
- * dx = (g − mean(g) − x̂·mean(g·x̂))/σ (Ba et al., 2016, differentiated).
+ * y = x̂·scale + bias with x̂ = (x − mean)/σ over the axes from `axis` on. Derived: with g = dy·scale,
+ * dx = (g − mean(g) − x̂·mean(dy·x̂·scale))/σ.
  */
 const layerNormalization: GradientRule = (context) => {
-  const { b, node, x } = context;
+  const { b, x, y } = context;
   if (context.dys[1] ?? context.dys[2]) context.refuse('the loss depends on its statistics');
-  const input = x[0]!;
-  const shape = b.shapeOf(input);
-  const first = (context.int('axis', -1) + shape.length) % shape.length;
-  const axes = shape.map((_, axis) => axis).slice(first);
-  const statistics = () => savedStatistics(context, first);
+  const [input, scale] = x as [string, string];
+  const rank = context.rank(input);
+  const first = (context.int('axis', -1) + rank) % rank;
   const normalized = () => {
-    const { mean, inverse } = statistics();
+    const { mean, inverse } = savedStatistics(context, first);
     return b.mul(b.sub(input, mean), inverse);
-  };
-  const average = (value: string) => {
-    const sizes = axes.map((axis) => shape[axis]);
-    const total = b.sum(value, axes, true);
-    if (sizes.some((size) => typeof size !== 'number')) return context.refuse('the normalised size is not static');
-    return b.scale(total, 1 / (sizes as number[]).reduce((product, size) => product * size, 1));
   };
   return [
     () => {
       const xhat = normalized();
-      const g = b.mul(context.dy, x[1]!);
-      const projected = b.mul(xhat, average(b.mul(g, xhat)));
-      return b.mul(b.sub(b.sub(g, average(g)), projected), statistics().inverse);
+      const centred = b.sub(b.mul(context.dy, scale), weightedMean(context, context.dy, first));
+      const projected = b.mul(xhat, weightedMean(context, b.mul(context.dy, xhat), first));
+      return b.mul(b.sub(centred, projected), savedStatistics(context, first).inverse);
     },
-    () => b.sumTo(b.mul(context.dy, normalized()), x[1]!, b.shapeIfKnown(node.outputs[0]!)),
-    () => b.sumTo(context.dy, x[2]!, b.shapeIfKnown(node.outputs[0]!)),
+    () => b.sumTo(b.mul(context.dy, normalized()), scale, b.shapeIfKnown(y)),
+    () => b.sumTo(context.dy, x[2]!, b.shapeIfKnown(y)),
   ];
 };
+
+/**
+ * Mean of value·scale over the normalised axes, kept as size 1. Over the last axis alone it is a product with
+ * scale/size as a column: one pass over the value instead of two.
+ */
+function weightedMean(context: GradientContext, value: string, firstAxis: number): string {
+  const { b } = context;
+  const scale = context.x[1]!;
+  const sizes = b.shapeOf(context.x[0]!).slice(firstAxis);
+  if (!sizes.every((size) => typeof size === 'number')) return context.refuse('the normalised size is not static');
+  const share = 1 / sizes.reduce((product, size) => product * size, 1);
+  if (sizes.length === 1 && b.shapeOf(scale).length === 1) {
+    return b.matmul(value, b.op('Unsqueeze', [b.scale(scale, share), b.ints([1])]));
+  }
+  const axes = sizes.map((_, i) => firstAxis + i);
+  return b.scale(b.sum(b.mul(value, scale), axes, true), share);
+}
 
 /** The operator's own mean and 1/σ: it computes them anyway, in float32, so it is given outputs for them. */
 function savedStatistics({ b, node, y }: GradientContext, firstAxis: number): { mean: string; inverse: string } {
