@@ -281,7 +281,7 @@ describe('broadcasting', () => {
 });
 
 test('the gradient of a table is the same bytes on every run, though rows repeat and threads add', async () => {
-  const [rows, width, picks] = [1000, 256, 2048];
+  const [rows, width, picks] = [300, 256, 4096];
   const next = random(5);
   const b = new GraphBuilder('g');
   b.input('table', 'float32', [rows, width]);
@@ -300,7 +300,7 @@ test('the gradient of a table is the same bytes on every run, though rows repeat
   };
   const bytes = async () => Buffer.from(((await run(feeds))['grad:table']!.data as Float32Array).buffer);
   const first = await bytes();
-  for (let i = 0; i < 5; i++) expect(Buffer.compare(await bytes(), first)).toBe(0);
+  for (let i = 0; i < 20; i++) expect(Buffer.compare(await bytes(), first)).toBe(0);
 });
 
 describe('with symbolic dimensions', () => {
