@@ -62,7 +62,9 @@ function attempt<T>(place: string, read: () => T): T {
 /** Subject and body, without what only shows which mailing list (never spam) the mail came through. */
 function readable(raw: string): string {
   const { subject, body } = readMail(raw);
-  const withoutListTag = subject.replace(/^((?:(?:re|fwd?):\s*)*)\[[^\]]*\]\s*/i, '$1');
+  const withoutListTag = subject.replace(/^(?:re:\s*|fwd?:\s*|\[[^\]]*\]:?\s*)+/i, (start) =>
+    start.replace(/\[[^\]]*\]:?\s*/g, ''),
+  );
   const withoutFooter = body.split(/^_{40,}\s*$/m)[0]!;
   return `${withoutListTag} ${withoutFooter}`;
 }

@@ -32,10 +32,11 @@ export function layerNorm(
   x: string,
   { size, epsilon }: { size: number; epsilon: number },
   name: string,
+  output = name,
 ): string {
   const scale = b.initializer(`${name}.weight`, weights(`${name}.weight`, [size]));
   const bias = b.initializer(`${name}.bias`, weights(`${name}.bias`, [size]));
-  return b.op('LayerNormalization', [x, scale, bias], { axis: int(-1), epsilon: float(epsilon) }, name);
+  return b.op('LayerNormalization', [x, scale, bias], { axis: int(-1), epsilon: float(epsilon) }, output);
 }
 
 /** From attention_mask [batch, tokens] (1 real, 0 padding) to what is added to scores: [batch, 1, 1, tokens]. */

@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { TandemError } from '../errors.js';
 import type { Tokenizer } from './types.js';
 
 /** What SentencePiece writes for a space; it begins every word and occurs nowhere else in a piece. */
@@ -103,5 +106,29 @@ export class UnigramTokenizer implements Tokenizer {
       if (id !== UNKNOWN || ids.at(-1) !== UNKNOWN) ids.push(id);
     }
     return best[symbols.length]!;
+  }
+}
+
+const vocabularySchema = z.array(z.tuple([z.string(), z.number().nullable()])).min(1);
+
+/**
+ * Reads a JSON vocabulary of [piece, score].
+ * @param reserved how many ids at the start are control symbols
+ * @throws TANDEM_TOKENIZER_INVALID
+ */
+export async function readUnigram(file: string, reserved: number): Promise<UnigramTokenizer> {
+  try {
+    const vocabulary = vocabularySchema.parse(JSON.parse(await readFile(file, 'utf8')));
+    // Universal Sentence Encoder Lite's file has no scores for pieces with a colon; its tokenizer counts them as 0.
+    return new UnigramTokenizer(
+      vocabulary.map(([piece, score]) => [piece, score ?? 0] as const),
+      reserved,
+    );
+  } catch (cause) {
+    throw new TandemError('TANDEM_TOKENIZER_INVALID', `The vocabulary does not read: ${(cause as Error).message}`, {
+      place: file,
+      remedy: 'It is a JSON array of [piece, score].',
+      cause,
+    });
   }
 }

