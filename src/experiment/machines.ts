@@ -1,9 +1,13 @@
 /** From what a user names (a preset, a machine, changes) to machines ready to simulate. */
 import { isAbsolute, join } from 'node:path';
+import { TandemError } from '../errors.js';
 import { readPreset } from '../hardware/preset-files.js';
+import type { Preset } from '../hardware/presets.js';
 import type { Constant } from '../hardware/types.js';
 import { machines } from '../simulator/registry.js';
+import { systolicFromScaleSim } from '../simulator/systolic-config.js';
 import type { Machine } from '../simulator/types.js';
+import { readScaleSimConfig } from '../workload/files.js';
 import type { MachineEntry } from './schema.js';
 import { applySet, setAt, splitSetting, withSettings } from './set.js';
 import type { Path } from './settings.js';
@@ -34,38 +38,65 @@ export interface MachineRequest {
 export const machineNamed = (name: string, place?: string): Machine => machines.get(name, place);
 
 /**
+ * A preset, with changes; or a machine with a configuration, or with its default preset where none is given.
  * @param places where the request's own parts stand, below `at`
  * @throws TANDEM_UNKNOWN_NAME, TANDEM_UNKNOWN_SETTING, TANDEM_CONFIG_INVALID, TANDEM_FILE_NOT_FOUND, TANDEM_CONFIG_SYNTAX
  */
 export function resolveMachine(request: MachineRequest, places: Places, at: Path, baseFolder: string): ResolvedMachine {
-  const preset =
-    request.preset === undefined
-      ? undefined
-      : readPreset(presetPath(request.preset, baseFolder), places.place([...at, 'preset']));
-  const name = preset?.machine ?? request.machine ?? '';
-  const machine = machineNamed(name, preset ? preset.place(['machine']) : places.place([...at, 'machine']));
-  const changes = Object.entries(request.set ?? {});
+  const { machine, preset } = base(request, places, at, baseFolder);
+  const changes = request.set ?? {};
   const settings = request.settings ?? [];
   let config: unknown = preset?.config ?? request.config ?? {};
-  for (const [path, value] of changes) {
+  for (const [path, value] of Object.entries(changes)) {
     config = setAt(machine.schema, config, path.split('.'), () => value, places.keyPlace([...at, 'set', path]));
   }
   for (const setting of settings) config = applySet(machine.schema, config, setting);
   const own = preset ? { place: preset.place, keyPlace: preset.place } : below(places, [...at, 'config']);
-  const changed = [
-    ...changes.map(([path]) => path),
-    ...settings.map((setting) => splitSetting(setting).path.join('.')),
-  ];
+  const stated = withSettings(withChanges(own, places, at, changes), settings);
+  const changed = [...Object.keys(changes), ...settings.map((setting) => splitSetting(setting).path.join('.'))];
   return {
-    name: request.name ?? preset?.name ?? machine.name,
+    name: request.name ?? (request.preset === undefined ? machine.name : preset!.name),
     machine: machine.name,
-    config: validateSettings(
-      machine.schema,
-      config,
-      withSettings(withChanges(own, places, at, request.set ?? {}), settings),
-    ),
+    config: validateSettings(machine.schema, config, stated),
     provenance: (preset?.provenance ?? []).filter(({ name }) => !changed.some((path) => name.endsWith(`.${path}`))),
   };
+}
+
+/** The machine, and the preset that it starts from, if any. */
+function base(
+  request: MachineRequest,
+  places: Places,
+  at: Path,
+  baseFolder: string,
+): { machine: Machine; preset: Preset | undefined } {
+  const machinePlace = places.place([...at, 'machine']);
+  const named = request.machine === undefined ? undefined : machineNamed(request.machine, machinePlace);
+  const presetName = request.preset ?? (request.config === undefined ? named?.presets[0] : undefined);
+  if (presetName === undefined) return { machine: named ?? machineNamed('', machinePlace), preset: undefined };
+  const preset = readPreset(presetPath(presetName, baseFolder), places.place([...at, 'preset']));
+  const machine = machineNamed(preset.machine, preset.place(['machine']));
+  if (named && named !== machine) {
+    throw new TandemError(
+      'TANDEM_CONFIG_INVALID',
+      `The preset "${preset.name}" configures ${machine.name}, not ${named.name}.`,
+      {
+        place: places.place([...at, 'preset']),
+        remedy: `Presets of ${named.name}: ${named.presets.join(', ') || 'none'}.`,
+      },
+    );
+  }
+  return { machine, preset };
+}
+
+/**
+ * The systolic array of a SCALE-Sim architecture file. Such a file names no technology: the default preset's is used.
+ * @throws what `readScaleSimConfig` throws
+ */
+export function scaleSimRequest(file: string): MachineRequest {
+  const machine = 'systolic';
+  const given = readScaleSimConfig(file);
+  const { technology } = readPreset(machineNamed(machine).presets[0]!);
+  return { machine, name: given.runName, config: { ...systolicFromScaleSim(given, technology) } };
 }
 
 /** Machines of an experiment; two that would bear one name are numbered. */

@@ -5,7 +5,6 @@
  */
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
 import { TandemError } from '../errors.js';
 import { packageVersion, tandemVersion } from '../version.js';
 import { readable, writable } from './file-errors.js';
@@ -22,6 +21,7 @@ import {
   type StageRecord,
   verifyArtefacts,
 } from './run-state.js';
+import { writeWhole } from './whole-file.js';
 
 export const EXPERIMENT_FILE = 'experiment.yaml';
 export const RESOLVED_FILE = 'resolved.json';
@@ -249,11 +249,6 @@ async function draftFolder(draft: string, loaded: LoadedExperiment): Promise<{ s
 
 const writeState = (folder: string, state: RunState) =>
   writeWhole(join(folder, STATE_FILE), `${JSON.stringify(state, null, 2)}\n`);
-
-/** Writes a file whole or not at all. @throws TANDEM_DISK_FULL, TANDEM_NOT_WRITABLE */
-export async function writeWhole(path: string, data: string | Uint8Array): Promise<void> {
-  await writable(path, () => writeFileAtomic(path, data as string | Buffer));
-}
 
 /** First of NAME, NAME-2, NAME-3 … that does not exist. */
 async function free(path: string): Promise<string> {

@@ -1,0 +1,21 @@
+import { Command } from 'commander';
+import type { CliContext } from '../context.js';
+import { loadPipeline } from '../pipeline.js';
+import { anyInfeasible, runText } from '../results.js';
+import { inRunFolder, type RunOptions, runCommandOptions } from '../runs.js';
+
+export function runCommand(context: CliContext): Command {
+  return runCommandOptions(
+    new Command('run').description(
+      'Run an experiment: train, adapt, trace, simulate, report. Everything goes into one folder.',
+    ),
+  ).action(async (file: string | undefined, options: RunOptions) => {
+    await inRunFolder(context, 'run', file, options, async (loaded, folder) => {
+      const { runExperiment } = await loadPipeline();
+      const result = await runExperiment(loaded, folder, { progress: context.progress, signal: context.signal });
+      context.progress.stop();
+      context.stdout.write(runText(result, folder.path, options.format));
+      if (anyInfeasible(result.machines)) context.exitCode = 3;
+    });
+  });
+}

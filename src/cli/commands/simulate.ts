@@ -1,0 +1,109 @@
+import { Command, Option } from 'commander';
+import { TandemError } from '../../errors.js';
+import { writable } from '../../experiment/file-errors.js';
+import {
+  type MachineRequest,
+  type ResolvedMachine,
+  resolveMachine,
+  scaleSimRequest,
+  uniquelyNamed,
+} from '../../experiment/machines.js';
+import type { MachineOutcome } from '../../experiment/result.js';
+import type { Path } from '../../experiment/settings.js';
+import { gemmSource, simulateMachines, traceSource, type WorkloadSource } from '../../experiment/simulate.js';
+import { writeWhole } from '../../experiment/whole-file.js';
+import { writeRendered } from '../../report/files.js';
+import { renderSimulation } from '../../report/report.js';
+import type { TableFormat } from '../../report/tables.js';
+import type { CliContext } from '../context.js';
+import { collect, formatOption, outOption, setOption } from '../options.js';
+import { anyInfeasible, simulationText } from '../results.js';
+
+interface Options {
+  readonly machine?: string;
+  readonly preset: readonly string[];
+  readonly config?: string;
+  readonly set: readonly string[];
+  readonly trace?: string;
+  readonly gemms?: string;
+  readonly topology?: string;
+  readonly fidelity?: 'cycle' | 'fast';
+  readonly out?: string;
+  readonly format: TableFormat;
+}
+
+export function simulateCommand(context: CliContext): Command {
+  return new Command('simulate')
+    .description('Play a trace or a list of matrix products on one machine or several, and compare them.')
+    .addOption(new Option('--machine <name>', 'machine, with its defaults; see `tandem list machines`'))
+    .addOption(
+      new Option('--preset <name>', 'preset, or a .yaml file like one; repeat to compare with the first')
+        .argParser(collect)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--config <file.cfg>', 'SCALE-Sim architecture file, for the machine systolic').conflicts('preset'),
+    )
+    .addOption(setOption())
+    .addOption(new Option('--trace <file>', 'trace to play'))
+    .addOption(
+      new Option('--gemms <file.csv>', 'matrix products to play: Layer, M, N, K').conflicts(['trace', 'topology']),
+    )
+    .addOption(
+      new Option('--topology <file.csv>', 'SCALE-Sim topology (convolutions or matrix products) to play').conflicts([
+        'trace',
+        'gemms',
+      ]),
+    )
+    .addOption(
+      new Option('--fidelity <fidelity>', 'cycle: play every value; fast: closed form').choices(['cycle', 'fast']),
+    )
+    .addOption(outOption('also write simulation.json, report.html and figures there'))
+    .addOption(formatOption())
+    .action(async (options: Options) => {
+      const source = await workload(options);
+      const machines = uniquelyNamed(requestedMachines(options));
+      const run = { progress: context.progress, signal: context.signal };
+      const outcomes = await simulateMachines(machines, source, run, options.fidelity);
+      context.progress.stop();
+      if (options.out !== undefined) await writeEvidence(options.out, outcomes);
+      context.stdout.write(simulationText(outcomes, source.kind, options.format));
+      if (anyInfeasible(outcomes)) context.exitCode = 3;
+    });
+}
+
+async function workload({ trace, gemms, topology }: Options): Promise<WorkloadSource> {
+  if (trace !== undefined) return traceSource(trace);
+  const layers = gemms ?? topology;
+  if (layers !== undefined) return gemmSource(layers);
+  throw new TandemError('TANDEM_USAGE', 'There is nothing to simulate.', {
+    remedy: 'Give a workload: --trace run.trace, --gemms layers.csv or --topology network.csv.',
+  });
+}
+
+/** What to simulate comes from presets, from a SCALE-Sim file, or from a machine's default preset. */
+function requestedMachines({ machine, preset, config, set: settings }: Options): ResolvedMachine[] {
+  if (preset.length > 0) return preset.map((name) => resolve({ machine, preset: name, settings }));
+  if (config !== undefined) return [resolve({ ...scaleSim(config, machine), settings }, () => `--config ${config}`)];
+  if (machine !== undefined) return [resolve({ machine, settings })];
+  throw new TandemError('TANDEM_USAGE', 'There is no machine to simulate.', {
+    remedy: 'Give --machine or --preset; `tandem list machines` and `tandem list presets` name them.',
+  });
+}
+
+function scaleSim(file: string, machine = 'systolic'): MachineRequest {
+  if (machine === 'systolic') return scaleSimRequest(file);
+  throw new TandemError('TANDEM_USAGE', `A SCALE-Sim file describes a systolic array, not "${machine}".`, {
+    place: `--config ${file}`,
+    remedy: 'Use --machine systolic.',
+  });
+}
+
+function resolve(request: MachineRequest, place = (path: Path) => `--${path[0]}`): ResolvedMachine {
+  return resolveMachine(request, { place, keyPlace: place }, [], process.cwd());
+}
+
+async function writeEvidence(folder: string, outcomes: readonly MachineOutcome[]): Promise<void> {
+  await writable(folder, async () => writeRendered(folder, await renderSimulation(outcomes)));
+  await writeWhole(`${folder}/simulation.json`, `${JSON.stringify(outcomes, null, 2)}\n`);
+}

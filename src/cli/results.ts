@@ -1,0 +1,88 @@
+/** Results as text on standard output. */
+import type { MachineOutcome, RunResult } from '../experiment/result.js';
+import { count, percent, plain, points } from '../report/format.js';
+import { machineColumns } from '../report/machine-columns.js';
+import { type CellValue, type Column, csv, formatTable, type TableFormat } from '../report/tables.js';
+import type { PartResult, Workload } from '../simulator/types.js';
+
+export const anyInfeasible = (machines: readonly MachineOutcome[]): boolean =>
+  machines.some(({ feasible }) => !feasible);
+
+/** A layer (and head) of a workload: its own numbers and the machine's counts side by side. */
+export function layerRecord({ counts, ...part }: PartResult): Record<string, CellValue> {
+  return { ...part, ...counts };
+}
+
+/** A machine's totals, with `layers` in place of parts. */
+export function simulationRecord(machine: MachineOutcome): unknown {
+  if (!machine.feasible) return machine;
+  const { parts, ...totals } = machine;
+  return { ...totals, layers: parts.map(layerRecord) };
+}
+
+/**
+ * JSON: one object for one machine, a list for several. CSV and tables: machines; for matrix products their layers too
+ * (CSV: instead), since that is what lists of layers are simulated for.
+ */
+export function simulationText(
+  machines: readonly MachineOutcome[],
+  kind: Workload['kind'],
+  format: TableFormat,
+): string {
+  if (format === 'json') {
+    const records = machines.map(simulationRecord);
+    return `${JSON.stringify(records.length === 1 ? records[0] : records, null, 2)}\n`;
+  }
+  if (kind === 'trace') return formatTable(machines, machineColumns, format);
+  const layers = machines.flatMap((machine) =>
+    machine.feasible ? machine.parts.map((part) => ({ machine: machine.name, ...layerRecord(part) })) : [],
+  );
+  if (format === 'csv') return csv(layers, [...new Set(layers.flatMap((layer) => Object.keys(layer)))]);
+  return `${formatTable(machines, machineColumns, 'table')}${formatTable(layers, layerColumns(layers), 'table')}`;
+}
+
+type Layer = Record<string, CellValue>;
+
+function layerColumns(layers: readonly Layer[]): Column<Layer>[] {
+  return [...new Set(layers.flatMap((layer) => Object.keys(layer)))].map((key) => ({
+    key,
+    header: HEADINGS[key] ?? key,
+    value: (layer) => layer[key],
+    text: (layer) => cell(key, layer[key]),
+  }));
+}
+
+const HEADINGS: Readonly<Record<string, string>> = { energyPicojoules: 'energy (pJ)' };
+
+function cell(key: string, value: CellValue): string {
+  if (typeof value !== 'number') return String(value ?? '');
+  return key === 'utilisation' ? percent(value) : count(value);
+}
+
+/** The summary of a run: accuracy, pruning, machines. */
+export function runText(result: RunResult, folder: string, format: TableFormat): string {
+  if (format === 'json') return `${JSON.stringify(result, null, 2)}\n`;
+  if (format === 'csv') return formatTable(result.machines, machineColumns, 'csv');
+  const { baseline, adapted, examples } = result.accuracy;
+  const facts: [string, string][] = [
+    ['baseline accuracy', `${percent(baseline, 2)} of ${count(examples)} test examples`],
+    ['adapted accuracy', `${percent(adapted, 2)} (${points(adapted - baseline)})`],
+    ['scores pruned', percent(result.pruningRate)],
+    ['mean bits a score', plain(result.meanBits, 3)],
+    ['report', `${folder}/report.html`],
+  ];
+  const machines = result.machines.length > 0 ? formatTable(result.machines, machineColumns, 'table') : '';
+  return `${factTable(result.name, facts)}${machines}`;
+}
+
+/** Two columns of text. */
+export function factTable(title: string, facts: readonly (readonly [string, string])[]): string {
+  return formatTable(
+    facts,
+    [
+      { key: 'what', header: title, value: ([what]) => what },
+      { key: 'value', header: '', value: ([, value]) => value },
+    ],
+    'table',
+  );
+}

@@ -1,0 +1,17 @@
+/** JSON Schemas of what users write, for editors and for the reference. */
+import { z } from 'zod';
+import { machineNamed } from './machines.js';
+import { experimentSchema } from './schema.js';
+
+export type JsonSchema = z.core.JSONSchema.JSONSchema;
+
+export function experimentJsonSchema(): JsonSchema {
+  return { title: 'Tandem experiment', ...z.toJSONSchema(experimentSchema(), { io: 'input' }) };
+}
+
+/** Of a machine's `config`. @throws TANDEM_UNKNOWN_NAME */
+export function machineJsonSchema(name: string): JsonSchema {
+  const machine = machineNamed(name, 'schema');
+  const schema = z.toJSONSchema(machine.schema, { io: 'input' });
+  return { title: `Tandem machine ${name}`, description: machine.description, ...schema };
+}
