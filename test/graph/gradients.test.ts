@@ -128,6 +128,18 @@ describe('custom rules', () => {
     expect(gradient('x')).toEqual([1, 1, 0]);
   });
 
+  test('an Identity is a place to rewrite a gradient on its way', async () => {
+    const b = new GraphBuilder('g');
+    b.input('x', 'float32', [3]);
+    const passed = b.op('Identity', ['x'], {}, 'prune.x');
+    b.output(sumOf(b, b.mul(passed, b.constant(floatTensor([0.1, -2, 3])))));
+    const prune: GradientRule = ({ b, dy }) => [
+      () => b.op('Where', [b.op('Less', [b.op('Abs', [dy]), b.constant(1)]), b.constant(0), dy]),
+    ];
+    const derived = differentiate(b.finish(), { loss: 'loss', wrt: ['x'], rules: { 'prune.*': prune } });
+    expect((await gradientsOf(derived, { x: floatTensor([1, 1, 1]) }))('x')).toEqual([0, -2, 3]);
+  });
+
   test("'zero' stops a gradient", async () => {
     const b = new GraphBuilder('g');
     b.input('x', 'float32', [1]);

@@ -12,6 +12,7 @@ export interface DifferentiateOptions {
   /**
    * Rules that replace the operator's own for some nodes: by the node's name, by the name of one of its outputs, or by
    * a prefix of either ending in `*`. The first entry that fits a node takes it. 'zero' stops the gradient there.
+   * An Identity node with a rule is a place to rewrite a passing gradient (to prune, clip or round it).
    * A rule for an operator with a whole-number or Boolean output receives a float32 gradient of that output.
    */
   readonly rules?: Readonly<Record<string, GradientRule | 'zero'>>;
