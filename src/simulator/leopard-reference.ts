@@ -30,10 +30,12 @@ export interface BitSerialScore {
 export const stepsOf = ({ bits, bitsPerStep }: BitSerialFormat): number => Math.ceil(bits / bitsPerStep);
 
 /** Bits of each K element that were read after `steps` steps. */
-export const bitsAfter = ({ bits, bitsPerStep }: BitSerialFormat, steps: number): number => Math.min(bits, bitsPerStep * steps);
+export const bitsAfter = ({ bits, bitsPerStep }: BitSerialFormat, steps: number): number =>
+  Math.min(bits, bitsPerStep * steps);
 
 /** Value of all unseen bits set, after `steps` steps. */
-export const unseenAfter = (format: BitSerialFormat, steps: number): number => 2 ** (format.bits - bitsAfter(format, steps)) - 1;
+export const unseenAfter = (format: BitSerialFormat, steps: number): number =>
+  2 ** (format.bits - bitsAfter(format, steps)) - 1;
 
 /**
  * One score of q[0 … dim) and k[0 … dim) against an integer threshold.

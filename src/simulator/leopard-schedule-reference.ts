@@ -38,10 +38,22 @@ class Tile {
   readonly #fifo: string[] = [];
   #backEndLeft = 0;
   #cycle = 0;
-  readonly #counts = { busyUnitCycles: 0, frozenUnitCycles: 0, pushes: 0, pops: 0, backEndBusyCycles: 0, rescueCycles: 0 };
+  readonly #counts = {
+    busyUnitCycles: 0,
+    frozenUnitCycles: 0,
+    pushes: 0,
+    pops: 0,
+    backEndBusyCycles: 0,
+    rescueCycles: 0,
+  };
 
   constructor(readonly parameters: ScheduleParameters) {
-    this.#units = Array.from({ length: parameters.units }, () => ({ key: -1, kept: false, left: 0, state: 'idle' as const }));
+    this.#units = Array.from({ length: parameters.units }, () => ({
+      key: -1,
+      kept: false,
+      left: 0,
+      state: 'idle' as const,
+    }));
     this.#unitLanes = this.#units.map(() => []);
   }
 
@@ -79,7 +91,12 @@ class Tile {
       this.#cycle++;
     }
     const lanes = this.#unitLanes.map((busy, at) => ({ lane: `dot-product unit ${at}`, busy }));
-    return { ...this.#counts, cycles: this.#cycle, frontEndCycles, timeline: [...lanes, { lane: 'back end', busy: this.#backEndLane }] };
+    return {
+      ...this.#counts,
+      cycles: this.#cycle,
+      frontEndCycles,
+      timeline: [...lanes, { lane: 'back end', busy: this.#backEndLane }],
+    };
   }
 
   #backEndCycle(): void {

@@ -5,8 +5,8 @@
 import { TandemError } from '../errors.js';
 import { visibleKeys } from '../trace/statistics.js';
 import type { AttentionHeadRecord } from '../trace/types.js';
-import { wasmBase64 } from './kernels/leopard.generated.js';
 import { instantiate, reserve } from './kernels/instantiate.js';
+import { wasmBase64 } from './kernels/leopard.generated.js';
 import { type BitSerialFormat, bitSerialScore, stepsOf, unseenAfter } from './leopard-reference.js';
 
 /** Set in a stop byte when the score survived; the other bits are its number of steps. */
@@ -78,7 +78,10 @@ function checkRange(record: AttentionHeadRecord): void {
       else if (-value > largest) largest = -value;
     }
     if (largest > limit) {
-      throw inconsistent(record, `${operand} holds ±${largest}, which ${record.bits} bits in sign and magnitude cannot.`);
+      throw inconsistent(
+        record,
+        `${operand} holds ±${largest}, which ${record.bits} bits in sign and magnitude cannot.`,
+      );
     }
   }
 }
@@ -129,7 +132,8 @@ export function referenceStops(record: AttentionHeadRecord, format: BitSerialFor
 }
 
 /** Twice the smallest integer that is kept, clamped: twice a bound is even and within ±(2^31 − 2). */
-const doubledThreshold = (threshold: number): number => Math.min(2 ** 31 - 1, Math.max(-(2 ** 31), 2 * Math.ceil(threshold)));
+const doubledThreshold = (threshold: number): number =>
+  Math.min(2 ** 31 - 1, Math.max(-(2 ** 31), 2 * Math.ceil(threshold)));
 
 function kernelStops(record: AttentionHeadRecord, format: BitSerialFormat): HeadStops {
   kernel ??= instantiate<Exports>(wasmBase64);
@@ -190,7 +194,6 @@ function kernelStops(record: AttentionHeadRecord, format: BitSerialFormat): Head
 }
 
 function writeRows(to: Int16Array, from: Int16Array, dim: number, paddedDim: number): void {
-  if (dim === paddedDim) return to.set(from);
   to.fill(0);
   for (let row = 0; row * dim < from.length; row++) to.set(from.subarray(row * dim, (row + 1) * dim), row * paddedDim);
 }

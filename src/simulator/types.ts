@@ -46,6 +46,8 @@ export interface SimulationResult {
   /** The resolved configuration that was simulated. */
   readonly configuration: unknown;
   readonly fidelity: 'cycle' | 'fast';
+  /** Fast fidelity: estimated over exact cycles minus 1, measured on the part of this workload that was also played exactly. */
+  readonly cyclesError?: number;
   readonly cycles: number;
   readonly clockHertz: number;
   readonly energyPicojoules: number;

@@ -96,7 +96,9 @@ describe('the schedule of a tile', () => {
       fc.property(rows, parameters, (work, machine) => {
         const result = schedule(work, machine);
         expect(result.pushes).toBe(result.pops);
-        expect(result.busyUnitCycles + result.frozenUnitCycles).toBeLessThanOrEqual(machine.units * result.frontEndCycles);
+        expect(result.busyUnitCycles + result.frozenUnitCycles).toBeLessThanOrEqual(
+          machine.units * result.frontEndCycles,
+        );
         expect(result.backEndBusyCycles).toBeLessThanOrEqual(result.cycles);
         expect(result.cycles).toBeGreaterThanOrEqual(Math.ceil(result.busyUnitCycles / machine.units));
         expect(result.cycles).toBeLessThanOrEqual(result.busyUnitCycles + result.backEndBusyCycles);

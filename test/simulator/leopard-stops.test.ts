@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { bitSerialScore } from '../../src/simulator/leopard-reference.js';
-import { KEPT, STEPS, headStops, referenceStops } from '../../src/simulator/leopard-stops.js';
+import { headStops, KEPT, referenceStops, STEPS } from '../../src/simulator/leopard-stops.js';
 import type { AttentionHeadRecord } from '../../src/trace/types.js';
 
 const FORMAT = { bits: 12, bitsPerStep: 2 };
@@ -9,7 +9,14 @@ const FORMAT = { bits: 12, bitsPerStep: 2 };
 describe('a bit-serial score', () => {
   // Worked by hand from the rule; unseen bits after each step: 1023, 255, 63, 15, 3, 0.
   it.each([
-    { q: [5, -3, 2047, 0], k: [7, 9, -100, 3], threshold: 0, bounds: [5115, 1275, -130693], kept: false, score: -204692 },
+    {
+      q: [5, -3, 2047, 0],
+      k: [7, 9, -100, 3],
+      threshold: 0,
+      bounds: [5115, 1275, -130693],
+      kept: false,
+      score: -204692,
+    },
     {
       q: [100, -200, 300, -400],
       k: [50, -60, 70, -80],
@@ -18,7 +25,14 @@ describe('a bit-serial score', () => {
       kept: true,
       score: 70000,
     },
-    { q: [100, -200, 300, -400], k: [-50, 60, 70, 80], threshold: 0, bounds: [306900, 76500, 12500, -22700], kept: false, score: -28000 },
+    {
+      q: [100, -200, 300, -400],
+      k: [-50, 60, 70, 80],
+      threshold: 0,
+      bounds: [306900, 76500, 12500, -22700],
+      kept: false,
+      score: -28000,
+    },
   ])('of $q and $k against $threshold stops after $bounds.length steps', ({ q, k, threshold, bounds, kept, score }) => {
     const result = bitSerialScore(q, k, threshold, FORMAT);
     expect(result).toMatchObject({ steps: bounds.length, kept, score, upperBounds: bounds });
@@ -88,7 +102,10 @@ const head: fc.Arbitrary<AttentionHeadRecord> = fc
     };
     const q = Int16Array.from({ length: queries * headDim }, value);
     const k = Int16Array.from({ length: keys * headDim }, value);
-    const score = Array.from({ length: headDim }, (_, i) => q[(pick % queries) * headDim + i]! * k[(pick % keys) * headDim + i]!);
+    const score = Array.from(
+      { length: headDim },
+      (_, i) => q[(pick % queries) * headDim + i]! * k[(pick % keys) * headDim + i]!,
+    );
     return {
       kind: 'attention-head',
       sequence: 0,
@@ -136,7 +153,8 @@ describe('the stops of a head', () => {
         for (const { query, key, stops } of rescues) {
           const scores = Array.from(stops, (_, j) => {
             let sum = 0;
-            for (let i = 0; i < record.headDim; i++) sum += record.q[query * record.headDim + i]! * record.k[j * record.headDim + i]!;
+            for (let i = 0; i < record.headDim; i++)
+              sum += record.q[query * record.headDim + i]! * record.k[j * record.headDim + i]!;
             return sum;
           });
           expect(key).toBe(scores.indexOf(Math.max(...scores)));
@@ -153,7 +171,8 @@ describe('the stops of a head', () => {
         stops.forEach((stop, at) => {
           const [query, key] = [Math.floor(at / record.keys), at % record.keys];
           let score = 0;
-          for (let i = 0; i < record.headDim; i++) score += record.q[query * record.headDim + i]! * record.k[key * record.headDim + i]!;
+          for (let i = 0; i < record.headDim; i++)
+            score += record.q[query * record.headDim + i]! * record.k[key * record.headDim + i]!;
           expect((stop & KEPT) !== 0).toBe(score >= record.threshold);
           if (stop & KEPT) expect(stop & STEPS).toBe(Math.ceil(record.bits / 2));
         });
