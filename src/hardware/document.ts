@@ -1,7 +1,7 @@
 /** YAML text as plain values that remember where they were written, so that an error can point at its line. */
 import { closest } from 'fastest-levenshtein';
 import { isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
-import { type core, ZodDefault, ZodObject, ZodOptional, type ZodType } from 'zod';
+import { type core, ZodDefault, ZodObject, ZodOptional, ZodPrefault, type ZodType } from 'zod';
 import { TandemError } from '../errors.js';
 
 export type Path = readonly (string | number)[];
@@ -87,7 +87,9 @@ function invalid(issue: core.$ZodIssue, schema: ZodType, document: YamlDocument,
 function keysAt(schema: ZodType, path: Path): string[] {
   let current: unknown = schema;
   const unwrapped = (one: unknown): unknown =>
-    one instanceof ZodDefault || one instanceof ZodOptional ? unwrapped(one.unwrap()) : one;
+    one instanceof ZodDefault || one instanceof ZodOptional || one instanceof ZodPrefault
+      ? unwrapped(one.unwrap())
+      : one;
   for (const step of path) {
     const object = unwrapped(current);
     if (!(object instanceof ZodObject)) return [];

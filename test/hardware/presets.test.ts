@@ -20,7 +20,9 @@ config:
 const schema = z.strictObject({
   technology: technologySchema,
   lanes: z.number().int().positive(),
-  buffer: z.strictObject({ bytes: z.number().int().positive(), banks: z.number().int().default(1) }),
+  buffer: z
+    .strictObject({ bytes: z.number().int().positive(), banks: z.number().int().default(1) })
+    .prefault({ bytes: 1 }),
 });
 
 function failure(action: () => unknown): TandemError {
@@ -92,6 +94,7 @@ describe('a preset', () => {
     expect(error.message).toContain('buffer.bytes');
     const unknown = parsePreset(TEXT.replace('bytes: 1024', 'bytes: 1\n    bank: 2'), 'toy.yaml');
     expect(failure(() => presetConfig(unknown, schema)).place).toBe('toy.yaml:13:5');
+    expect(failure(() => presetConfig(unknown, schema)).remedy).toContain('Did you mean "banks"?');
   });
 });
 
