@@ -1,6 +1,6 @@
 /** YAML with positions: every value of a file knows the line and column it came from. */
 import { readFile } from 'node:fs/promises';
-import { type Document, isAlias, isMap, isPair, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { TandemError } from '../errors.js';
 import { readable } from './file-errors.js';
 import type { Path } from './settings.js';
@@ -102,30 +102,28 @@ function sentence(code: string, message: string): string {
   return /[.!?]$/.test(message) ? message : `${message}.`;
 }
 
-/** Offset of the deepest part of a path that exists in the document. */
+/** Offset of the deepest part of a path that exists in the document: of its key, or of its value. */
 function offsetOf(document: Document, path: Path, what: 'key' | 'value'): number {
   let node: unknown = document.contents;
   let offset = startOf(node) ?? 0;
   for (const [index, key] of path.entries()) {
-    if (isAlias(node)) node = node.resolve(document);
-    let next: unknown;
-    let keyNode: unknown;
-    if (isMap(node)) {
-      const pair = node.items.find(
-        (item) => isPair(item) && String(isScalar(item.key) ? item.key.value : item.key) === String(key),
-      );
-      next = pair?.value;
-      keyNode = pair?.key;
-    } else if (isSeq(node)) {
-      next = node.items[Number(key)];
-    }
-    const last = index === path.length - 1;
-    const found = last && what === 'key' ? (startOf(keyNode) ?? startOf(next)) : (startOf(next) ?? startOf(keyNode));
+    const { keyNode, value } = childOf(isAlias(node) ? node.resolve(document) : node, key);
+    // A missing setting is reported at the key of the mapping that lacks it.
+    const wantsKey =
+      what === 'key' && (index >= path.length - 2 || childOf(value, path[index + 1]!).value === undefined);
+    const found = wantsKey ? (startOf(keyNode) ?? startOf(value)) : (startOf(value) ?? startOf(keyNode));
     if (found === undefined) return offset;
     offset = found;
-    node = next;
+    node = value;
   }
   return offset;
+}
+
+function childOf(node: unknown, key: string | number): { keyNode?: unknown; value?: unknown } {
+  if (isSeq(node)) return { value: node.items[Number(key)] };
+  if (!isMap(node)) return {};
+  const pair = node.items.find((item) => String(isScalar(item.key) ? item.key.value : item.key) === String(key));
+  return { keyNode: pair?.key, value: pair?.value };
 }
 
 function startOf(node: unknown): number | undefined {
