@@ -75,7 +75,9 @@ function lossGraph(given: GradientCase): Graph {
 }
 
 function declareInput(b: GraphBuilder, info: ValueInfo): void {
-  b.inputs.push(info);
+  b.input(info.name, info.dtype, info.shape ?? []);
+  if (info.shape) return;
+  b.inputs[b.inputs.length - 1] = info;
   b.types.set(info.name, info);
 }
 
