@@ -135,7 +135,7 @@ function remaining(start: number, now: number, done: number, total: number | und
   return duration(((now - start) * (total - done)) / done);
 }
 
-/** 850 → "0.9 s", 95000 → "1 min 35 s". */
+/** 870 → "0.9 s", 95000 → "1 min 35 s". */
 export function duration(milliseconds: number): string {
   const seconds = milliseconds / 1000;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
