@@ -35,6 +35,8 @@ export class GraphBuilder {
   readonly types = new Map<string, TensorType>();
   readonly metadata: Record<string, string> = {};
   readonly #taken = new Set<string>();
+  /** Values that exist, of known type or not. */
+  readonly #values = new Set<string>();
   readonly #counters = new Map<string, number>();
 
   constructor(name: string, from?: Graph) {
@@ -47,11 +49,12 @@ export class GraphBuilder {
     for (const [key, value] of from.initializers) this.initializers.set(key, value);
     for (const [key, value] of from.types) this.types.set(key, value);
     Object.assign(this.metadata, from.metadata);
-    for (const name of this.types.keys()) this.#taken.add(name);
+    for (const name of [...from.inputs.map((input) => input.name), ...from.initializers.keys()]) this.#values.add(name);
     for (const node of from.nodes) {
       this.#taken.add(node.name);
-      for (const output of node.outputs) this.#taken.add(output);
+      for (const output of node.outputs) this.#values.add(output);
     }
+    for (const name of [...this.#values, ...this.types.keys()]) this.#taken.add(name);
   }
 
   /** A name not yet used for a value or node: the hint itself, or the hint with a number. */
@@ -91,6 +94,7 @@ export class GraphBuilder {
   constant(value: Tensor | number, hint = 'constant'): string {
     const data = typeof value === 'number' ? floatTensor([value], []) : value;
     const name = this.unique(hint);
+    this.#values.add(name);
     this.initializers.set(name, data);
     this.types.set(name, { dtype: data.dtype, shape: data.shape });
     return name;
@@ -137,7 +141,7 @@ export class GraphBuilder {
   /** Adds a ready node; its outputs' types are inferred. */
   append(node: Node): void {
     for (const input of node.inputs) {
-      if (input !== '' && !this.types.has(input)) {
+      if (input !== '' && !this.#values.has(input) && !this.types.has(input)) {
         throw new TandemError(
           'TANDEM_INTERNAL',
           `Node ${node.name} reads "${input}", which nothing produced before it.`,
@@ -153,6 +157,7 @@ export class GraphBuilder {
       const type = types[i];
       if (output !== '' && type) this.types.set(output, type);
       this.#taken.add(output);
+      this.#values.add(output);
     });
     this.#taken.add(node.name);
     this.nodes.push(node);
@@ -186,6 +191,7 @@ export class GraphBuilder {
   #claim(name: string): void {
     if (this.#taken.has(name)) throw new TandemError('TANDEM_INTERNAL', `The name "${name}" is already in use.`);
     this.#taken.add(name);
+    this.#values.add(name);
   }
 
   // The operators used most, by name.

@@ -27,9 +27,8 @@ export const gemm: ShapeRule = (c) => {
   };
   const a = oriented(0, 'transA');
   const b = oriented(1, 'transB');
-  if (!a || !b) return [c.type(c.dtype(0), a && b)];
-  c.unify(a[1]!, b[0]!, 'The inner dimensions of the product');
-  const shape = [a[0]!, b[1]!];
+  if (a && b) c.unify(a[1]!, b[0]!, 'The inner dimensions of the product');
+  const shape = [a?.[0] ?? c.fresh(0), b?.[1] ?? c.fresh(1)];
   if (c.has(2)) c.broadcast([shape, c.shape(2)]);
   return [c.type(c.dtype(0), shape)];
 };
