@@ -59,7 +59,7 @@ function misfit(resource: string, demand: number, bound: number, unit: string, l
 export function denseStops(record: AttentionHeadRecord): HeadStops {
   const { queries, keys, causal, bits } = record;
   const stops = new Uint8Array(queries * keys).fill(1 | KEPT);
-  return { format: { bits, bitsPerStep: bits }, queries, keys, causal, stops, rescues: [] };
+  return { format: { bits, bitsPerStep: bits }, queries, keys, causal, stops, kept: new Uint8Array(0), rescues: [] };
 }
 
 export type Timing = ScheduleResult;
@@ -118,15 +118,12 @@ export function playHead(config: LeopardConfig, mapping: Mapping, head: HeadStop
 /**
  * The same in closed form, from sums only: the front end does all steps on all units, plus the wait at the end of each
  * row; the back end takes survivors one by one; the slower of both decides.
- * Wait (derived): finish times of `units` units spread evenly over one service time c̄, so the last is
- * c̄·(units − 1) / (2·(units + 1)) later than the mean.
  */
 export function estimateHead(config: LeopardConfig, mapping: Mapping, profile: HeadProfile): Timing {
   const { units, stepCycles, survivorCycles, passes } = mapping;
   const rescued = config.emptyRow === 'keep-largest' ? profile.emptyRows : 0;
   const rescueSteps = rescued > 0 ? profile.rescueSteps : 0;
-  const service = profile.scores === 0 ? 0 : profile.steps / profile.scores;
-  const wait = ((service * (units - 1)) / (2 * (units + 1))) * stepCycles;
+  const wait = rowEndWait(profile, units) * stepCycles;
   const rescueCycles = (rescueSteps * stepCycles) / units + rescued * wait;
   const frontEndCycles = (profile.steps * stepCycles) / units + profile.rows * passes * wait + rescueCycles;
   const pushes = profile.kept + rescued;
@@ -141,6 +138,27 @@ export function estimateHead(config: LeopardConfig, mapping: Mapping, profile: H
     backEndBusyCycles,
     rescueCycles,
   };
+}
+
+/**
+ * Steps by which the last unit of a row finishes after the mean unit (derived). When the row's last score starts, the
+ * other units have been at work for a random while: r steps are left with probability P(stop ≥ r) / mean stop, the
+ * equilibrium of renewal theory. The row ends with the largest of these and the full length of the last score.
+ */
+function rowEndWait({ scores, steps, stops }: HeadProfile, units: number): number {
+  if (scores === 0) return 0;
+  const mean = steps / scores;
+  const last = stops.length - 1;
+  let [expectedLargest, meanLeft, leftAtMost, stopAtMost] = [0, 0, 0, 0];
+  for (let step = 1; step <= last; step++) {
+    const leftExactly = (1 - stopAtMost) / mean;
+    // E[max] = Σ_r P(max ≥ r) = Σ_r 1 − P(stop < r)·P(left < r)^(units − 1)
+    expectedLargest += 1 - stopAtMost * leftAtMost ** (units - 1);
+    meanLeft += step * leftExactly;
+    leftAtMost += leftExactly;
+    stopAtMost += stops[step]! / scores;
+  }
+  return expectedLargest - ((units - 1) * meanLeft + mean) / units;
 }
 
 export interface HeadOutcome {

@@ -1,5 +1,5 @@
 /** What the stops of a head add up to, independent of the machine; and whether the trace agrees with them. */
-import { isSurvivor, visibleKeys } from '../trace/statistics.js';
+import { visibleKeys } from '../trace/statistics.js';
 import type { AttentionHeadRecord } from '../trace/types.js';
 import { bitsAfter, stepsOf } from './leopard-reference.js';
 import { type HeadStops, inconsistent, KEPT, STEPS } from './leopard-stops.js';
@@ -87,23 +87,25 @@ export function denseProfile(
  */
 export function checkSurvivors(
   record: AttentionHeadRecord,
-  { stops, rescues }: HeadStops,
+  { kept, rescues }: HeadStops,
   emptyRow: 'keep-largest' | 'drop',
 ): void {
-  const { queries, keys } = record;
-  const rescued =
-    emptyRow === 'keep-largest' ? new Map(rescues.map(({ query, key }) => [query, key])) : new Map<number, number>();
-  for (let query = 0; query < queries; query++) {
-    const visible = visibleKeys(record, query);
-    const only = rescued.get(query);
-    for (let key = 0; key < keys; key++) {
-      const expected = key < visible && (only === undefined ? stops[query * keys + key]! >= KEPT : key === only);
-      if (isSurvivor(record, query, key) === expected) continue;
-      const found = expected ? 'survives' : 'is pruned';
-      throw inconsistent(
-        record,
-        `The score of query ${query} and key ${key} ${found} by Q, K and threshold (empty rows: ${emptyRow}), but not by the recorded survivors.`,
-      );
+  const expected = kept.slice();
+  if (emptyRow === 'keep-largest') {
+    for (const { query, key } of rescues) {
+      const bit = query * record.keys + key;
+      expected[bit >> 3]! |= 1 << (bit & 7);
     }
+  }
+  if (expected.every((byte, at) => byte === record.survivors[at])) return;
+  const survives = (bits: Uint8Array, at: number) => ((bits[at >> 3]! >> (at & 7)) & 1) === 1;
+  for (let at = 0; at < record.queries * record.keys; at++) {
+    if (survives(expected, at) === survives(record.survivors, at)) continue;
+    const [query, key] = [Math.floor(at / record.keys), at % record.keys];
+    const found = survives(expected, at) ? 'survives' : 'is pruned';
+    throw inconsistent(
+      record,
+      `The score of query ${query} and key ${key} ${found} by Q, K and threshold (empty rows: ${emptyRow}), but not by the recorded survivors.`,
+    );
   }
 }

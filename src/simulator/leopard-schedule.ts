@@ -34,6 +34,9 @@ export interface ScheduleResult {
   readonly rescueCycles: number;
 }
 
+/** Moves the kept bit of a stop byte to the lowest bit of a ring entry's high half. */
+const KEPT_SHIFT = 9;
+
 export class HeadSchedule {
   #cycle = 0;
   #fifo = 0;
@@ -44,9 +47,8 @@ export class HeadSchedule {
   #pushes = 0;
   #pops = 0;
   #rescue = 0;
-  /** Units that finish at the end of each coming cycle (ring), and how many of them hold a survivor. */
+  /** Units that finish at the end of each coming cycle, as a ring: their number, and in the high half those with a survivor. */
   readonly #finishing: Int32Array;
-  readonly #finishingKept: Int32Array;
 
   constructor(
     readonly parameters: ScheduleParameters,
@@ -55,7 +57,6 @@ export class HeadSchedule {
   ) {
     const ring = 2 ** Math.ceil(Math.log2(maximumSteps * parameters.stepCycles + 1));
     this.#finishing = new Int32Array(ring);
-    this.#finishingKept = new Int32Array(ring);
   }
 
   /** Scans keys [start, end) of the stop bytes for one query; survivors go to the back end. */
@@ -109,7 +110,6 @@ export class HeadSchedule {
   #row(stops: Uint8Array, start: number, end: number, keptMask: number): void {
     const { units, stepCycles, fifoDepth, survivorCycles } = this.parameters;
     const finishing = this.#finishing;
-    const finishingKept = this.#finishingKept;
     const ring = finishing.length - 1;
     let cycle = this.#cycle;
     let fifo = this.#fifo;
@@ -127,32 +127,24 @@ export class HeadSchedule {
         pops++;
         backEndFree = cycle + survivorCycles;
       }
-      while (idle > 0 && next < end) {
-        const stop = stops[next++]!;
+      const last = Math.min(end, next + idle);
+      idle -= last - next;
+      for (; next < last; next++) {
+        const stop = stops[next]!;
         const duration = (stop & STEPS) * stepCycles;
-        const slot = (cycle + duration - 1) & ring;
-        finishing[slot]!++;
-        if ((stop & keptMask) !== 0) finishingKept[slot]!++;
+        finishing[(cycle + duration - 1) & ring]! += 1 + ((stop & keptMask) << KEPT_SHIFT);
         busy += duration;
-        idle--;
       }
-      const slot = cycle & ring;
-      const finished = finishing[slot]!;
-      if (finished > 0) {
-        const kept = finishingKept[slot]!;
-        finishing[slot] = 0;
-        finishingKept[slot] = 0;
-        idle += finished - kept;
-        pending += kept;
-      }
-      if (pending > 0) {
-        const pushed = Math.min(pending, fifoDepth - fifo);
-        fifo += pushed;
-        pushes += pushed;
-        idle += pushed;
-        pending -= pushed;
-        frozen += pending;
-      }
+      const finished = finishing[cycle & ring]!;
+      finishing[cycle & ring] = 0;
+      const kept = finished >> 16;
+      pending += kept;
+      const pushed = Math.min(pending, fifoDepth - fifo);
+      fifo += pushed;
+      pushes += pushed;
+      pending -= pushed;
+      frozen += pending;
+      idle += (finished & 0xffff) - kept + pushed;
       cycle++;
     }
     this.#cycle = cycle;

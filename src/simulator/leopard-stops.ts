@@ -27,8 +27,10 @@ export interface HeadStops {
   readonly queries: number;
   readonly keys: number;
   readonly causal: boolean;
-  /** Stop bytes, row-major [queries × keys]; meaningless where a key is not visible. */
+  /** Stop bytes, row-major [queries × keys]; 0 where a key is not visible. */
   readonly stops: Uint8Array;
+  /** Bit set of the kept scores, as AttentionHeadRecord.survivors without those of rescued rows. */
+  readonly kept: Uint8Array;
   /** In order of the query. */
   readonly rescues: readonly Rescue[];
 }
@@ -50,6 +52,7 @@ interface Exports {
     rescueStops: number,
     rescues: number,
   ): number;
+  packKept(stops: number, count: number, bits: number): void;
 }
 
 let kernel: ReturnType<typeof instantiate<Exports>> | undefined;
@@ -128,7 +131,15 @@ export function referenceStops(record: AttentionHeadRecord, format: BitSerialFor
       rescues.push({ query, key, stops: Uint8Array.from(again, ({ steps, kept }) => steps | (kept ? KEPT : 0)) });
     }
   }
-  return { format, queries, keys, causal, stops, rescues };
+  return { format, queries, keys, causal, stops, kept: packed(stops), rescues };
+}
+
+function packed(stops: Uint8Array): Uint8Array {
+  const bits = new Uint8Array(Math.ceil(stops.length / 8));
+  stops.forEach((stop, at) => {
+    if ((stop & KEPT) !== 0) bits[at >> 3]! |= 1 << (at & 7);
+  });
+  return bits;
 }
 
 /** Twice the smallest integer that is kept, clamped: twice a bound is even and within ±(2^31 − 2). */
@@ -153,6 +164,7 @@ function kernelStops(record: AttentionHeadRecord, format: BitSerialFormat): Head
   const unseen = place(4 * steps);
   const scaledUnseen = place(4 * (steps + 1));
   const stops = place(queries * keys);
+  const kept = place(queries * keys);
   const rescueStops = place(queries * keys);
   const rescues = place(8 * queries);
   reserve(memory, end);
@@ -161,6 +173,9 @@ function kernelStops(record: AttentionHeadRecord, format: BitSerialFormat): Head
   const unseenView = new Int32Array(memory.buffer, unseen, steps);
   for (let step = 1; step <= steps; step++) unseenView[step - 1] = unseenAfter(format, step);
   exports.preparePlanes(k, keys, paddedDim, unseen, steps, planes);
+  const bytes = new Uint8Array(memory.buffer);
+  // Invisible keys are not scanned; the rest is overwritten.
+  if (causal) bytes.fill(0, stops, stops + queries * keys);
   const threshold2 = doubledThreshold(record.threshold);
   const rescued = exports.scanHead(
     q,
@@ -177,7 +192,7 @@ function kernelStops(record: AttentionHeadRecord, format: BitSerialFormat): Head
     rescueStops,
     rescues,
   );
-  const bytes = new Uint8Array(memory.buffer);
+  exports.packKept(stops, queries * keys, kept);
   const rows = new Int32Array(memory.buffer, rescues, 2 * rescued);
   return {
     format,
@@ -185,12 +200,19 @@ function kernelStops(record: AttentionHeadRecord, format: BitSerialFormat): Head
     keys,
     causal,
     stops: bytes.slice(stops, stops + queries * keys),
+    kept: keptBits(bytes.slice(kept, kept + Math.ceil((queries * keys) / 8)), queries * keys),
     rescues: Array.from({ length: rescued }, (_, at) => {
       const query = rows[2 * at]!;
       const start = rescueStops + at * keys;
       return { query, key: rows[2 * at + 1]!, stops: bytes.slice(start, start + visibleKeys(record, query)) };
     }),
   };
+}
+
+/** Clears what the padding of the last group left behind the last score. */
+function keptBits(bits: Uint8Array, scores: number): Uint8Array {
+  if ((scores & 7) !== 0) bits[bits.length - 1]! &= (1 << (scores & 7)) - 1;
+  return bits;
 }
 
 function writeRows(to: Int16Array, from: Int16Array, dim: number, paddedDim: number): void {

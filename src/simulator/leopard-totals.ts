@@ -1,6 +1,6 @@
 /** Sums of one LeOPArd simulation: parts, histograms, laws, the timeline of an example head, and the result. */
 import type { Composition } from '../hardware/compose.js';
-import { isSurvivor, visibleKeys } from '../trace/statistics.js';
+import { visibleKeys } from '../trace/statistics.js';
 import type { AttentionHeadRecord } from '../trace/types.js';
 import { ConservationLaws } from './conservation.js';
 import { Histogram, type PartActivity, resultOf, sumCounts } from './engine.js';
@@ -21,7 +21,7 @@ interface Part {
   readonly head: number;
   cycles: number;
   counts: Record<string, number>;
-  activity: TileActivity;
+  activity: { -readonly [Name in keyof TileActivity]: number };
 }
 
 export class LeopardTotals {
@@ -118,12 +118,12 @@ export class LeopardTotals {
     const key = `${layer}/${head}`;
     const part = this.#parts.get(key);
     if (part === undefined) {
-      this.#parts.set(key, { layer, head, cycles, counts: { ...counts }, activity });
+      this.#parts.set(key, { layer, head, cycles, counts: { ...counts }, activity: { ...activity } });
       return;
     }
     part.cycles += cycles;
     for (const [name, count] of Object.entries(counts)) part.counts[name]! += count;
-    part.activity = sumCounts([{ ...part.activity }, { ...activity }]) as unknown as TileActivity;
+    for (const name of Object.keys(activity) as (keyof TileActivity)[]) part.activity[name] += activity[name];
   }
 
   #addHistograms(record: AttentionHeadRecord, profile: HeadProfile): void {
@@ -141,13 +141,10 @@ export class LeopardTotals {
   /** The right-hand sides of the laws, from the record's sizes and bits instead of from the schedule. */
   #count(record: AttentionHeadRecord, mapping: Mapping, profile: HeadProfile, { counts }: HeadOutcome): void {
     const serial = this.config.frontEnd.kind === 'bit-serial';
-    for (let query = 0; query < record.queries; query++) {
-      const visible = visibleKeys(record, query);
-      this.#counted.scores += visible;
-      if (!serial) this.#counted.survivors += visible;
-      for (let key = 0; serial && key < record.keys; key++)
-        if (isSurvivor(record, query, key)) this.#counted.survivors++;
-    }
+    let visible = 0;
+    for (let query = 0; query < record.queries; query++) visible += visibleKeys(record, query);
+    this.#counted.scores += visible;
+    this.#counted.survivors += serial ? bitCount(record.survivors) : visible;
     profile.stops.forEach((count, step) => {
       this.#counted.skippedSteps += count * (mapping.steps - step) * (step > 0 ? 1 : 0);
     });
@@ -213,6 +210,12 @@ export class LeopardTotals {
     }
     return remarks;
   }
+}
+
+function bitCount(bytes: Uint8Array): number {
+  let count = 0;
+  for (let byte of bytes) for (; byte > 0; byte &= byte - 1) count++;
+  return count;
 }
 
 const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);

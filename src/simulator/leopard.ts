@@ -82,7 +82,7 @@ class SharedStops {
 
 /** Of the rows of a head, fast fidelity looks at one in so many; of the heads, it replays one in so many to measure its error. */
 const FAST_ROWS = 4;
-const FAST_REPLAYS = 16;
+const FAST_REPLAYS = 17;
 
 /** One configuration's way through the trace. */
 class TileRun {

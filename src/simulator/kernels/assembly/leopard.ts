@@ -146,3 +146,10 @@ export function scanHead(
   }
   return rescued;
 }
+
+/** Bit set of the kept scores: bit i is the high bit of stops[i]. Whole groups of 16; `stops` is padded. */
+export function packKept(stops: usize, count: i32, bits: usize): void {
+  for (let at = 0; at < count; at += 16) {
+    store<u16>(bits + ((<usize>at) >> 3), <u16>i8x16.bitmask(v128.load(stops + <usize>at)));
+  }
+}
