@@ -33,8 +33,21 @@ export async function readBertCheckpoint(folder: string, alsoHash: readonly stri
   for (const path of [file, ...alsoHash.map((name) => join(folder, name)).filter(existsSync)]) {
     await pipeline(createReadStream(path), hash, { end: false });
   }
-  const renamed = [...tensors].map(([name, value]) => [modernName(name), value] as const);
+  const renamed = [...tensors].map(([name, value]) => [modernName(name), toFloat32(value)] as const);
   return { file, tensors: new Map(renamed), sha256: hash.digest('hex') };
+}
+
+/** Half-precision weights in single precision, exactly; other types as they are. */
+function toFloat32(value: Tensor): Tensor {
+  if (value.dtype !== 'float16') return value;
+  const single = (bits: number): number => {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 0x1f;
+    const fraction = bits & 0x3ff;
+    if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+    return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
+  };
+  return floatTensor(Array.from(value.data as Uint16Array, single), value.shape);
 }
 
 /** Checkpoints of 2019 call a layer norm's weight gamma and its bias beta. */

@@ -137,7 +137,8 @@ function classify(graph: Graph, { path, classes, seed, output }: AdaptOptions): 
       'Set `output` to a float32 value [batch, width] or [batch, tokens, width] of known width.',
     );
   }
-  const b = new GraphBuilder(graph.name, graph);
+  // Without what lies behind the chosen value, the names of an old classifier are free again.
+  const b = new GraphBuilder(graph.name, pruneUnused(withOutputs(graph, [chosen.name])));
   const pooled = rank === 3 ? blocks.meanOverTokens(b, chosen.name, 'attention_mask', 'pooled') : chosen.name;
   const fresh = normalWeights(seed);
   const head: blocks.WeightSource = (name, shape) => (name.endsWith('.bias') ? zeros(shape) : fresh(shape));

