@@ -145,6 +145,8 @@ const NUMERIC = /^(float|double|int32|int64|uint64)\[\]$/;
 
 function descriptor(fields: Record<string, Field>): protobuf.IType {
   return {
+    // A field that is written is present, zero or not: a dimension of 0 is not an unknown one.
+    edition: 'proto2',
     fields: Object.fromEntries(
       Object.entries(fields).map(([name, [type, id]]) => [
         name,

@@ -10,6 +10,7 @@ export type Contents = readonly (Dim | undefined)[];
 
 /** Tensors with more elements than this are not followed value by value. */
 const CONTENTS_LIMIT = 64;
+const RANK_LIMIT = 64;
 
 /** One node as its shape rule sees it. */
 export class ShapeContext {
@@ -81,8 +82,9 @@ export class ShapeContext {
     return `${this.node.outputs[output] || this.node.name}_dim${axis}`;
   }
 
-  /** A shape of unknown dimensions. */
-  freshShape(rank: number, output = 0): Dim[] {
+  /** A shape of unknown dimensions; no shape at all for a rank that no tensor has. */
+  freshShape(rank: number, output = 0): Shape {
+    if (rank < 0 || rank > RANK_LIMIT) return undefined;
     return Array.from({ length: rank }, (_, axis) => this.fresh(axis, output));
   }
 

@@ -1,5 +1,5 @@
 import type { Dim } from '../types.js';
-import { type Contents, type ShapeContext, type ShapeRule, show } from './context.js';
+import { type Contents, type Shape, type ShapeContext, type ShapeRule, show } from './context.js';
 import { divideProducts, multiplyDims } from './dims.js';
 
 /** Same type, shape and contents. */
@@ -110,7 +110,7 @@ export const unsqueeze: ShapeRule = (c) => {
 };
 
 /** An unknown shape whose rank differs by the number of axes in the second input, if that is known. */
-function ofRank(c: ShapeContext, rank: number, sign: 1 | -1): Dim[] | undefined {
+function ofRank(c: ShapeContext, rank: number, sign: 1 | -1): Shape {
   const count = c.shape(1)?.[0];
   return typeof count === 'number' ? c.freshShape(rank + sign * count) : undefined;
 }
