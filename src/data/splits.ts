@@ -24,9 +24,9 @@ export interface RawParts {
 }
 
 /** Where the source has no test split: this share of its training examples. */
-export const TEST_SHARE = 0.2;
+const TEST_SHARE = 0.2;
 /** Where the source has no validation split: this share of the training examples that are left. */
-export const VALIDATION_SHARE = 0.1;
+const VALIDATION_SHARE = 0.1;
 
 type SplitName = 'train' | 'validation' | 'test';
 const SPLITS: readonly SplitName[] = ['train', 'validation', 'test'];
@@ -63,7 +63,7 @@ export function assemble(
 }
 
 /** One space for every run of white space: tokenizers here know no line breaks. */
-export const tidy = (text: string): string => text.replace(/\s+/g, ' ').trim();
+const tidy = (text: string): string => text.replace(/\s{2,}|[^\S ]/g, ' ').trim();
 
 /** Two texts are the same when they differ only in case, white space or Unicode form. */
 const identity = (text: string): string => text.normalize('NFKC').toLowerCase();
