@@ -144,7 +144,7 @@ export class LeopardTotals {
     let visible = 0;
     for (let query = 0; query < record.queries; query++) visible += visibleKeys(record, query);
     this.#counted.scores += visible;
-    this.#counted.survivors += serial ? bitCount(record.survivors) : visible;
+    this.#counted.survivors += serial ? bitCount(record.survivors, record.queries * record.keys) : visible;
     profile.stops.forEach((count, step) => {
       this.#counted.skippedSteps += count * (mapping.steps - step) * (step > 0 ? 1 : 0);
     });
@@ -212,9 +212,13 @@ export class LeopardTotals {
   }
 }
 
-function bitCount(bytes: Uint8Array): number {
+/** Ones among the first `bits` bits. */
+function bitCount(bytes: Uint8Array, bits: number): number {
   let count = 0;
-  for (let byte of bytes) for (; byte > 0; byte &= byte - 1) count++;
+  bytes.forEach((whole, at) => {
+    const valid = at === bits >> 3 ? (1 << (bits & 7)) - 1 : 255;
+    for (let byte = whole & valid; byte > 0; byte &= byte - 1) count++;
+  });
   return count;
 }
 

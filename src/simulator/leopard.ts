@@ -6,7 +6,16 @@
 import { TandemError } from '../errors.js';
 import type { AttentionHeadRecord } from '../trace/types.js';
 import { playRecords } from './engine.js';
-import { denseStops, estimateHead, headOutcome, type Misfit, mapHead, playHead } from './leopard-activity.js';
+import {
+  denseStops,
+  estimateHead,
+  headOutcome,
+  type Mapping,
+  type Misfit,
+  mapHead,
+  playHead,
+  type Timing,
+} from './leopard-activity.js';
 import { type LeopardConfig, leopardSchema } from './leopard-config.js';
 import { checkSurvivors, denseProfile, type HeadProfile, profileOf } from './leopard-profile.js';
 import { type HeadStops, headStops } from './leopard-stops.js';
@@ -84,9 +93,16 @@ class SharedStops {
 const FAST_ROWS = 4;
 const FAST_REPLAYS = 17;
 
+interface Played {
+  readonly profile: HeadProfile;
+  readonly timing: Timing;
+}
+
 /** One configuration's way through the trace. */
 class TileRun {
   readonly #totals: LeopardTotals;
+  readonly #serial: boolean;
+  readonly #dense = new Map<string, Played>();
   #misfit: Misfit | undefined;
 
   constructor(
@@ -95,6 +111,7 @@ class TileRun {
     readonly fidelity: 'cycle' | 'fast',
   ) {
     this.#totals = new LeopardTotals(name, config, fidelity);
+    this.#serial = config.frontEnd.kind === 'bit-serial';
   }
 
   play(record: AttentionHeadRecord, shared: SharedStops, index: number): void {
@@ -104,29 +121,44 @@ class TileRun {
       this.#misfit = mapping;
       return;
     }
-    const serial = this.config.frontEnd.kind === 'bit-serial';
-    const { bitsPerCycle } = this.config.frontEnd;
-    const exact = () => {
-      const { stops, profile } = serial
-        ? shared.of(bitsPerCycle)
-        : { stops: denseStops(record), profile: denseProfile(record, record.bits) };
-      if (serial) shared.check(bitsPerCycle, this.config.emptyRow);
-      return { stops, profile, timing: playHead(this.config, mapping, stops) };
-    };
     if (this.fidelity === 'cycle') {
-      const { stops, profile, timing } = exact();
+      const { profile, timing } = this.#exact(record, mapping, shared);
       this.#totals.add(record, mapping, profile, headOutcome(this.config, mapping, record, profile, timing));
-      if (index === 0) this.#totals.showTimeline(record, mapping, stops);
+      if (index === 0) this.#totals.showTimeline(record, mapping, this.#stops(record, shared));
       return;
     }
-    const profile = serial ? sampledProfile(record, bitsPerCycle) : denseProfile(record, record.bits);
+    const profile = this.#serial
+      ? sampledProfile(record, this.config.frontEnd.bitsPerCycle)
+      : denseProfile(record, record.bits);
     const estimate = headOutcome(this.config, mapping, record, profile, estimateHead(this.config, mapping, profile));
     this.#totals.add(record, mapping, profile, estimate);
     if (index % FAST_REPLAYS === 0) {
-      const replay = exact();
-      const { cycles } = headOutcome(this.config, mapping, record, replay.profile, replay.timing);
+      const exact = this.#exact(record, mapping, shared);
+      const { cycles } = headOutcome(this.config, mapping, record, exact.profile, exact.timing);
       this.#totals.addReplay(estimate.cycles, cycles);
     }
+  }
+
+  #stops(record: AttentionHeadRecord, shared: SharedStops): HeadStops {
+    return this.#serial ? shared.of(this.config.frontEnd.bitsPerCycle).stops : denseStops(record);
+  }
+
+  #exact(record: AttentionHeadRecord, mapping: Mapping, shared: SharedStops): Played {
+    if (this.#serial) {
+      const { bitsPerCycle } = this.config.frontEnd;
+      const { stops, profile } = shared.of(bitsPerCycle);
+      shared.check(bitsPerCycle, this.config.emptyRow);
+      return { profile, timing: playHead(this.config, mapping, stops) };
+    }
+    // Without pruning, heads of equal sizes take equal times.
+    const { queries, keys, causal, bits, headDim, valueDim } = record;
+    const sizes = [queries, keys, causal, bits, headDim, valueDim].join();
+    let played = this.#dense.get(sizes);
+    if (played === undefined) {
+      played = { profile: denseProfile(record, bits), timing: playHead(this.config, mapping, denseStops(record)) };
+      this.#dense.set(sizes, played);
+    }
+    return played;
   }
 
   result(): SimulationResult | Infeasible {

@@ -54,6 +54,8 @@ const attentionHead: Codec<AttentionHeadRecord> = {
     const steps = { queryStep: from.f64(), keyStep: from.f64(), threshold: from.f64() };
     if (fields.bits < 2 || fields.bits > 16)
       throw corrupt(`Operands of ${fields.bits} bits; 2 to 16 are possible.`, from.offset);
+    // Otherwise any number of queries would fit an empty payload.
+    if (fields.headDim === 0) throw corrupt('The head has no dimension.', from.offset);
     if (Number.isNaN(steps.threshold)) throw corrupt('The threshold is not a number.', from.offset);
     return { ...fields, ...steps };
   },

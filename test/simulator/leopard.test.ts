@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { readPreset } from '../../src/hardware/preset-files.js';
 import { presetConfig } from '../../src/hardware/presets.js';
 import { leopard } from '../../src/simulator/leopard.js';
@@ -45,6 +46,28 @@ async function simulated(
   if (!result!.feasible) throw new Error(JSON.stringify(result));
   return result as SimulationResult;
 }
+
+describe('the configuration', () => {
+  it('says of every setting what it is, and has defaults for all', () => {
+    const undescribed: string[] = [];
+    const visit = (schema: { properties?: Record<string, object>; description?: string }, path: string) => {
+      const { properties } = schema;
+      if (properties === undefined && schema.description === undefined) undescribed.push(path);
+      for (const [name, inner] of Object.entries(properties ?? {})) visit(inner, `${path}.${name}`);
+    };
+    visit(z.toJSONSchema(leopardSchema, { io: 'input' }) as object, '');
+    expect(undescribed).toEqual([]);
+    expect(leopardSchema.parse({})).toEqual(AE);
+  });
+
+  it('names its numbers and says how sure each is', () => {
+    const { provenance } = readPreset('leopard-hp');
+    expect(provenance.find(({ name }) => name.endsWith('frontEnd.units'))).toMatchObject({
+      value: 8,
+      certainty: 'assumed',
+    });
+  });
+});
 
 describe('without pruning', () => {
   it('six bit-serial units of six cycles run at the rate of the bit-parallel unit', async () => {

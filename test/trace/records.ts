@@ -22,7 +22,7 @@ export const attentionHead: fc.Arbitrary<AttentionHeadRecord> = fc
   .record({
     queries: fc.nat(5),
     keys: fc.nat(5),
-    headDim: fc.nat(9),
+    headDim: fc.integer({ min: 1, max: 9 }),
     bits: fc.integer({ min: 2, max: 16 }),
   })
   .chain(({ queries, keys, headDim, bits }) =>
