@@ -5,6 +5,8 @@ import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
+import { referencePages } from '../src/cli/reference.js';
+import { ERROR_CODES } from '../src/errors.js';
 
 const SOURCES = fileURLToPath(new URL('../src/', import.meta.url));
 
@@ -151,3 +153,29 @@ function cycles(): string[] {
   for (const file of graph.keys()) visit(file, []);
   return found;
 }
+
+describe('docs', () => {
+  const docs = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
+
+  it('have a section for each error code, and none besides', () => {
+    const sections = [...docs('errors.md').matchAll(/^###? (TANDEM_[A-Z_]+)$/gm)].map(([, code]) => code!);
+    expect(sections.toSorted()).toEqual(Object.keys(ERROR_CODES).toSorted());
+  });
+
+  it.each(Object.entries(referencePages()))(
+    'have a current reference: %s (else: npm run build && node scripts/reference.mjs)',
+    (name, text) => {
+      expect(docs(`reference/${name}`)).toBe(text);
+    },
+  );
+});
+
+describe('error codes', () => {
+  it('are all used', () => {
+    const text = files
+      .filter((file) => file !== 'errors.ts')
+      .map((file) => readFileSync(join(SOURCES, file), 'utf8'))
+      .join('\n');
+    expect(Object.keys(ERROR_CODES).filter((code) => !text.includes(`'${code}'`))).toEqual([]);
+  });
+});

@@ -1,6 +1,8 @@
 /** What every command has at hand. */
 import { TandemError } from '../errors.js';
 import { createProgress, type Progress } from '../experiment/progress.js';
+import type { TableFormat } from '../report/tables.js';
+import { errorJson, errorText } from './errors.js';
 
 export interface Output {
   write(text: string): unknown;
@@ -33,6 +35,14 @@ export class CliContext {
       process.on('SIGTERM', this.#onSignal);
     }
     return this.#controller.signal;
+  }
+
+  /** Prints the errors of what was done all the same; the last one's exit code is the command's. */
+  report(errors: readonly TandemError[], format: TableFormat): void {
+    for (const error of errors) {
+      this.stderr.write(format === 'json' ? errorJson(error) : errorText(error));
+      this.exitCode = error.exitCode;
+    }
   }
 
   get interrupted(): boolean {

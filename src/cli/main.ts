@@ -3,6 +3,7 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
+import { TandemError } from '../errors.js';
 import { CliContext } from './context.js';
 import { asTandemError, errorJson, errorText } from './errors.js';
 import { createProgram } from './program.js';
@@ -18,13 +19,20 @@ export async function main(args: readonly string[], context: CliContext): Promis
     return context.exitCode;
   } catch (cause) {
     if (cause instanceof CommanderError && isHelp(cause)) return cause.exitCode === 0 ? 0 : 2;
-    const error = asTandemError(cause);
+    const error = context.interrupted ? interrupted(asTandemError(cause)) : asTandemError(cause);
     context.close();
     context.stderr.write(wantsJson(args) ? errorJson(error) : errorText(error));
     return error.exitCode;
   } finally {
     context.close();
   }
+}
+
+/** Once Ctrl-C was pressed, whatever ended the work ended because of it. */
+function interrupted(cause: TandemError): TandemError {
+  if (cause.code === 'TANDEM_INTERRUPTED') return cause;
+  const { place, remedy } = cause;
+  return new TandemError('TANDEM_INTERRUPTED', 'Interrupted before the work was done.', { place, remedy, cause });
 }
 
 const isHelp = ({ code }: CommanderError): boolean =>
@@ -36,11 +44,15 @@ function wantsJson(args: readonly string[]): boolean {
 }
 
 /** A reader that stops early (`| head`) is no failure; a full disk behind `>` is. */
-function onStdoutError(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit(0);
-  const failure = asTandemError(error);
-  process.stderr.write(errorText(failure));
-  process.exit(failure.exitCode);
+function onStdoutError(cause: NodeJS.ErrnoException): void {
+  if (cause.code === 'EPIPE') process.exit(0);
+  const code = cause.code === 'ENOSPC' ? 'TANDEM_DISK_FULL' : 'TANDEM_NOT_WRITABLE';
+  const error = new TandemError(code, `The results could not be printed (${cause.code}).`, {
+    place: 'standard output',
+    remedy: 'Check where it goes: the disk behind ">" or the program behind "|".',
+  });
+  process.stderr.write(errorText(error));
+  process.exit(error.exitCode);
 }
 
 function isEntry(): boolean {

@@ -1,12 +1,22 @@
 /** Results as text on standard output. */
+import { TandemError } from '../errors.js';
 import type { MachineOutcome, RunResult } from '../experiment/result.js';
-import { count, percent, plain, points } from '../report/format.js';
-import { machineColumns } from '../report/machine-columns.js';
+import { count, energy, percent, plain, points } from '../report/format.js';
+import { infeasibility, machineColumns } from '../report/machine-columns.js';
 import { type CellValue, type Column, csv, formatTable, type TableFormat } from '../report/tables.js';
 import type { PartResult, Workload } from '../simulator/types.js';
 
-export const anyInfeasible = (machines: readonly MachineOutcome[]): boolean =>
-  machines.some(({ feasible }) => !feasible);
+/** Errors for the machines that cannot run the workload: what they lack, and which settings would help. */
+export function infeasibilities(machines: readonly MachineOutcome[]): TandemError[] {
+  return machines.flatMap((machine) =>
+    machine.feasible
+      ? []
+      : new TandemError('TANDEM_INFEASIBLE', `${machine.name} cannot run the workload: ${infeasibility(machine)}.`, {
+          place: machine.machine,
+          remedy: machine.levers.length > 0 ? `These would make it fit: ${machine.levers.join('; ')}.` : undefined,
+        }),
+  );
+}
 
 /** A layer (and head) of a workload: its own numbers and the machine's counts side by side. */
 export function layerRecord({ counts, ...part }: PartResult): Record<string, CellValue> {
@@ -22,7 +32,7 @@ export function simulationRecord(machine: MachineOutcome): unknown {
 
 /**
  * JSON: one object for one machine, a list for several. CSV and tables: machines; for matrix products their layers too
- * (CSV: instead), since that is what lists of layers are simulated for.
+ * (CSV: instead), since that is what lists of layers are simulated for. Only tables leave counts out.
  */
 export function simulationText(
   machines: readonly MachineOutcome[],
@@ -37,25 +47,34 @@ export function simulationText(
   const layers = machines.flatMap((machine) =>
     machine.feasible ? machine.parts.map((part) => ({ machine: machine.name, ...layerRecord(part) })) : [],
   );
-  if (format === 'csv') return csv(layers, [...new Set(layers.flatMap((layer) => Object.keys(layer)))]);
-  return `${formatTable(machines, machineColumns, 'table')}${formatTable(layers, layerColumns(layers), 'table')}`;
+  const keys = [...new Set(layers.flatMap((layer) => Object.keys(layer)))];
+  if (format === 'csv') return csv(layers, keys);
+  return `${formatTable(machines, machineColumns, 'table')}${formatTable(layers, layerColumns(keys), 'table')}`;
 }
 
 type Layer = Record<string, CellValue>;
 
-function layerColumns(layers: readonly Layer[]): Column<Layer>[] {
-  return [...new Set(layers.flatMap((layer) => Object.keys(layer)))].map((key) => ({
-    key,
-    header: HEADINGS[key] ?? key,
-    value: (layer) => layer[key],
-    text: (layer) => cell(key, layer[key]),
-  }));
+/** Text tables show time, energy and memory accesses; the rest would not fit a screen. */
+const SHOWN = /^(machine|layer|cycles|utilisation|energyPicojoules)$|(Reads|Writes)$/;
+
+function layerColumns(keys: readonly string[]): Column<Layer>[] {
+  return keys
+    .filter((key) => SHOWN.test(key))
+    .map((key) => ({
+      key,
+      header: key === 'energyPicojoules' ? 'energy' : words(key),
+      value: (layer) => layer[key],
+      text: (layer) => cell(key, layer[key]),
+    }));
 }
 
-const HEADINGS: Readonly<Record<string, string>> = { energyPicojoules: 'energy (pJ)' };
+/** "ifmapSramReads" → "ifmap reads": that SRAM is meant goes without saying. */
+const words = (key: string): string =>
+  key.replace('Sram', '').replace(/[A-Z]/g, (capital) => ` ${capital.toLowerCase()}`);
 
 function cell(key: string, value: CellValue): string {
   if (typeof value !== 'number') return String(value ?? '');
+  if (key === 'energyPicojoules') return energy(value);
   return key === 'utilisation' ? percent(value) : count(value);
 }
 

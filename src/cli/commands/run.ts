@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import type { CliContext } from '../context.js';
 import { loadPipeline } from '../pipeline.js';
-import { anyInfeasible, runText } from '../results.js';
+import { infeasibilities, runText } from '../results.js';
 import { inRunFolder, type RunOptions, runCommandOptions } from '../runs.js';
 
 export function runCommand(context: CliContext): Command {
@@ -15,7 +15,7 @@ export function runCommand(context: CliContext): Command {
       const result = await runExperiment(loaded, folder, { progress: context.progress, signal: context.signal });
       context.progress.stop();
       context.stdout.write(runText(result, folder.path, options.format));
-      if (anyInfeasible(result.machines)) context.exitCode = 3;
+      context.report(infeasibilities(result.machines), options.format);
     });
   });
 }

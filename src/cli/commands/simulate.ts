@@ -17,7 +17,7 @@ import { renderSimulation } from '../../report/report.js';
 import type { TableFormat } from '../../report/tables.js';
 import type { CliContext } from '../context.js';
 import { collect, formatOption, outOption, setOption } from '../options.js';
-import { anyInfeasible, simulationText } from '../results.js';
+import { infeasibilities, simulationText } from '../results.js';
 
 interface Options {
   readonly machine?: string;
@@ -68,7 +68,7 @@ export function simulateCommand(context: CliContext): Command {
       context.progress.stop();
       if (options.out !== undefined) await writeEvidence(options.out, outcomes);
       context.stdout.write(simulationText(outcomes, source.kind, options.format));
-      if (anyInfeasible(outcomes)) context.exitCode = 3;
+      context.report(infeasibilities(outcomes), options.format);
     });
 }
 
@@ -84,7 +84,7 @@ async function workload({ trace, gemms, topology }: Options): Promise<WorkloadSo
 /** What to simulate comes from presets, from a SCALE-Sim file, or from a machine's default preset. */
 function requestedMachines({ machine, preset, config, set: settings }: Options): ResolvedMachine[] {
   if (preset.length > 0) return preset.map((name) => resolve({ machine, preset: name, settings }));
-  if (config !== undefined) return [resolve({ ...scaleSim(config, machine), settings }, () => `--config ${config}`)];
+  if (config !== undefined) return [resolve({ ...scaleSim(config, machine), settings }, `--config ${config}`)];
   if (machine !== undefined) return [resolve({ machine, settings })];
   throw new TandemError('TANDEM_USAGE', 'There is no machine to simulate.', {
     remedy: 'Give --machine or --preset; `tandem list machines` and `tandem list presets` name them.',
@@ -99,7 +99,9 @@ function scaleSim(file: string, machine = 'systolic'): MachineRequest {
   });
 }
 
-function resolve(request: MachineRequest, place = (path: Path) => `--${path[0]}`): ResolvedMachine {
+/** @param file where the request was written, when not on the command line */
+function resolve(request: MachineRequest, file?: string): ResolvedMachine {
+  const place = (path: Path) => file ?? `--${path[0]} ${path[0] === 'preset' ? request.preset : request.machine}`;
   return resolveMachine(request, { place, keyPlace: place }, [], process.cwd());
 }
 
