@@ -107,5 +107,7 @@ function valueInfo(metadata: ort.InferenceSession.ValueMetadata): ValueInfo {
       remedy: 'Export the model with tensors as inputs and outputs.',
     });
   }
-  return { name: metadata.name, dtype: metadata.type as DataType, shape: metadata.shape };
+  // The runtime gives [] both to a scalar and where not even the rank is known.
+  const shape = metadata.shape.length > 0 ? metadata.shape : undefined;
+  return { name: metadata.name, dtype: metadata.type as DataType, shape };
 }
