@@ -35,6 +35,8 @@ export interface TrainingPoint {
   /** The pruning term before its weight; 0 without a technique. */
   readonly penalty: number;
   readonly thresholds: readonly number[];
+  /** What the technique watches, e.g. "alive", the share of scores above their threshold. */
+  readonly monitors: Readonly<Record<string, number>>;
 }
 
 export interface RunResult {

@@ -61,6 +61,7 @@ function training(steps: number, layers: number): TrainingPoint[] {
                 (_, l) => -0.5 + (0.5 + 0.6 * wobble(l)) * (1 - Math.exp((-3 * i) / steps)),
               )
             : [],
+        monitors: s === 2 ? { alive: Math.exp((-2 * i) / steps), band: 0.02 } : ({} as Record<string, number>),
       };
     }),
   );

@@ -1,0 +1,182 @@
+/** One fine-tuning stage of a run: warm-up, baseline or adapted. */
+import { readFile, rm } from 'node:fs/promises';
+import { GraphBuilder } from '../graph/builder.js';
+import { addCrossEntropy } from '../graph/losses.js';
+import type { Graph, Tensor } from '../graph/types.js';
+import { collate, labelTensor } from '../runtime/collate.js';
+import { readSafetensors, writeSafetensors } from '../runtime/safetensors-files.js';
+import { train } from '../runtime/train.js';
+import { Trainer } from '../runtime/trainer.js';
+import type { ParameterGroup } from '../runtime/types.js';
+import type { TrainingRewrite } from '../techniques/types.js';
+import type { RunContext } from './api.js';
+import type { Prepared } from './prepare.js';
+import type { TrainingPoint } from './result.js';
+import type { RunFolder, Stage } from './run-folder.js';
+import type { Experiment } from './schema.js';
+import { writeWhole } from './whole-file.js';
+
+export type StageName = TrainingPoint['stage'];
+
+export interface FineTuneRequest {
+  readonly stage: StageName;
+  /** With the weights to start from. */
+  readonly graph: Graph;
+  /** The technique whose parameters are learned along, if any; its graph replaces `graph`. */
+  readonly rewrite?: TrainingRewrite;
+  readonly seed: number;
+}
+
+/** Steps between two saves of an unfinished stage: a stage of a few minutes loses little, and writing costs little. */
+const SAVE_EVERY = 50;
+/** Any fixed number per stage: warm-up and what follows see the data in different orders, baseline and adapted in the same. */
+const ORDER: Readonly<Record<StageName, number>> = { 'warm-up': 0, baseline: 1, adapted: 1 };
+
+export const weightsFile = (stage: StageName): string => `checkpoints/${stage}.safetensors`;
+
+/**
+ * Trains once; a resumed run continues where it was saved, or reads the weights of a stage that is done.
+ * @returns the trained values by initializer name, and the course of the training
+ */
+export async function fineTune(
+  request: FineTuneRequest,
+  prepared: Prepared,
+  experiment: Experiment,
+  folder: RunFolder,
+  context: RunContext,
+): Promise<{ parameters: Map<string, Tensor>; points: TrainingPoint[] }> {
+  const points = await folder.stage(`train ${request.stage}`, (stage) =>
+    trainStage(request, prepared, experiment, stage, context),
+  );
+  const { tensors } = await readSafetensors(folder.file(weightsFile(request.stage)));
+  return { parameters: new Map(tensors), points };
+}
+
+async function trainStage(
+  { stage: name, graph, rewrite, seed }: FineTuneRequest,
+  prepared: Prepared,
+  experiment: Experiment,
+  stage: Stage,
+  context: RunContext,
+): Promise<TrainingPoint[]> {
+  const { steps, batchSize, accumulate } = experiment.training;
+  const { graph: withLoss, loss, taskLoss } = lossGraph(rewrite?.graph ?? graph, rewrite);
+  const trainer = await Trainer.create({
+    graph: withLoss,
+    trainable: [...prepared.model.trainable, ...(rewrite?.trainable ?? [])],
+    loss,
+    optimizer: optimizerOf(experiment, rewrite),
+    steps: Math.max(1, steps),
+    extras: [
+      taskLoss,
+      ...(rewrite ? [rewrite.penalty] : []),
+      ...(rewrite?.trainable ?? []),
+      ...Object.values(rewrite?.monitors ?? {}),
+    ],
+    runtime: experiment.runtime,
+  });
+  const statePath = await stage.path(`checkpoints/${name}.state.safetensors`);
+  const history = await PointHistory.open(`${statePath}.points.json`);
+  const task = context.progress.task(`training ${name}`, steps, 'steps');
+  // Examples are drawn by position modulo the split, so that a stage is a number of steps, whatever the split's size.
+  const { ids, labels } = prepared.train;
+  const examples = steps * batchSize * accumulate;
+  const at = (position: number) => position % ids.length;
+  const lengths = Array.from({ length: examples }, (_, position) => ids[at(position)]!.length);
+  try {
+    if (steps > 0) {
+      await train({
+        trainer,
+        order: { examples, batchSize, seed: seed * 2 + ORDER[name], lengths },
+        epochs: 1,
+        feeds: (positions, step) => ({
+          ...collate(positions.map((position) => ids[at(position)]!)),
+          labels: labelTensor(positions.map((position) => labels[at(position)]!)),
+          ...rewrite?.feeds(step, steps),
+        }),
+        signal: context.signal,
+        checkpoint: { path: statePath, everySteps: SAVE_EVERY },
+        onStep: async ({ step, extras }) => {
+          const scalar = (value: string) => Number(extras[value]!.data[0]);
+          const thresholds = (rewrite?.trainable ?? []).flatMap((value) => [...(extras[value]!.data as Float32Array)]);
+          const penalty = rewrite ? scalar(rewrite.penalty) : 0;
+          const watched = Object.entries(rewrite?.monitors ?? {}).map(([monitor, value]) => [monitor, scalar(value)]);
+          const monitors = Object.fromEntries(watched) as Record<string, number>;
+          history.add({ stage: name, step, loss: scalar(taskLoss), penalty, thresholds, monitors });
+          if ((step + 1) % SAVE_EVERY === 0) await history.save();
+          task.update(step + 1, `loss ${scalar(taskLoss).toFixed(3)}`);
+        },
+      });
+    }
+    await writeSafetensors(await stage.path(weightsFile(name)), {
+      tensors: trainer.parameters(),
+      metadata: { stage: name },
+    });
+    await stage.keep(weightsFile(name));
+  } catch (cause) {
+    await history.save();
+    throw cause;
+  } finally {
+    task.end();
+    await trainer.dispose();
+  }
+  await rm(statePath, { force: true });
+  await history.remove();
+  return history.points();
+}
+
+/** Adds labels, the task's loss, and the technique's penalty times its weight. */
+function lossGraph(graph: Graph, rewrite: TrainingRewrite | undefined) {
+  const b = new GraphBuilder(graph.name, graph);
+  const taskLoss = addCrossEntropy(b, 'logits', b.input('labels', 'int64', ['batch']));
+  const loss = rewrite ? b.add(taskLoss, b.mul(rewrite.penalty, b.constant(rewrite.penaltyWeight))) : taskLoss;
+  return { graph: b.finish(), loss, taskLoss };
+}
+
+/** AdamW; biases and norms are not decayed, as is customary, and the technique's own parameters have a rate of their own. */
+function optimizerOf({ training }: Experiment, rewrite: TrainingRewrite | undefined) {
+  const { learningRate, weightDecay, warmup, schedule, clipNorm, accumulate } = training;
+  const groups: ParameterGroup[] = [
+    { match: /(\.bias$|norm)/, learningRate, weightDecay: 0 },
+    { match: /./, learningRate, weightDecay },
+  ];
+  if (rewrite) {
+    const names = rewrite.trainable.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+    groups.unshift({ match: new RegExp(`^(${names.join('|')})$`), learningRate: rewrite.learningRate, weightDecay: 0 });
+  }
+  return { groups, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clipNorm, warmup, schedule, accumulate };
+}
+
+/** The course of a training, saved beside its checkpoint so that a resumed stage keeps the points before it. */
+class PointHistory {
+  readonly #points: Map<number, TrainingPoint>;
+
+  private constructor(
+    readonly path: string,
+    points: readonly TrainingPoint[],
+  ) {
+    this.#points = new Map(points.map((point) => [point.step, point]));
+  }
+
+  static async open(path: string): Promise<PointHistory> {
+    const text = await readFile(path, 'utf8').catch(() => '[]');
+    return new PointHistory(path, JSON.parse(text) as TrainingPoint[]);
+  }
+
+  /** A step that is done again after a resume replaces its earlier self. */
+  add(point: TrainingPoint): void {
+    this.#points.set(point.step, point);
+  }
+
+  points(): TrainingPoint[] {
+    return [...this.#points.values()].sort((a, b) => a.step - b.step);
+  }
+
+  async save(): Promise<void> {
+    await writeWhole(this.path, JSON.stringify(this.points()));
+  }
+
+  async remove(): Promise<void> {
+    await rm(this.path, { force: true });
+  }
+}

@@ -1,0 +1,133 @@
+/** Models of a finished training, outside their run: evaluated on other data, or exported as .onnx. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream/promises';
+import { datasets } from '../data/registry.js';
+import { TandemError } from '../errors.js';
+import { readModelFile, writeModelFile } from '../graph/onnx/files.js';
+import type { Graph } from '../graph/types.js';
+import { modelFamilies } from '../models/registry.js';
+import { tandemVersion } from '../version.js';
+import type { EvaluationRequest, EvaluationResult, ExportSummary, Pipeline, RunContext } from './api.js';
+import { assess } from './assess.js';
+import { writable } from './file-errors.js';
+import { encode } from './prepare.js';
+import { RunFolder } from './run-folder.js';
+import { type Experiment, optionsOf } from './schema.js';
+import { trainModels } from './trained.js';
+
+type ModelKind = EvaluationResult['model'];
+
+/** What an exported file says of itself, so that it can be evaluated without its run. */
+const METADATA = { model: 'tandem.model', experiment: 'tandem.experiment', version: 'tandem.version' } as const;
+
+/** Models and what is needed to feed them. */
+interface Source {
+  readonly graphs: readonly { readonly model: ModelKind; readonly graph: Graph }[];
+  readonly experiment: Experiment;
+  readonly baseFolder: string;
+}
+
+export const evaluateModel: Pipeline['evaluateModel'] = async (request, context) => {
+  const { graphs, experiment, baseFolder } = request.source.endsWith('.onnx')
+    ? exportedSource(request.source)
+    : await runSource(request.source, context);
+  const name = request.dataset ?? experiment.task.dataset;
+  const { validation, test } = experiment.task;
+  const sizes = name === experiment.task.dataset ? { train: 1, validation, test } : {};
+  const folder = request.folder ?? (name === experiment.task.dataset ? experiment.task.folder : undefined);
+  const dataset = await datasets.get(name).load({ seed: experiment.seed, sizes, folder });
+  requireClasses(graphs[0]!.graph, dataset.classes.length, request);
+  const { name: family, options } = optionsOf(experiment.model);
+  const loadContext = { classes: dataset.classes.length, seed: experiment.seed, baseFolder };
+  const { tokenizer, maxTokens } = await modelFamilies.get(family).load(options, loadContext);
+  const examples = dataset[request.split].slice(0, request.examples);
+  const split = encode(tokenizer, examples, Math.min(experiment.task.maxTokens, maxTokens));
+  const results: EvaluationResult[] = [];
+  for (const { model, graph } of graphs) {
+    const { metrics } = await assess(graph, split, `testing ${model}`, experiment.runtime, context);
+    results.push({ model, dataset: name, split: request.split, examples: examples.length, metrics });
+  }
+  return results;
+};
+
+export const exportModel: Pipeline['exportModel'] = async ({ run, output, model }, context) => {
+  const { graphs, experiment } = await runSource(run, context);
+  const { graph } = graphs.find((candidate) => candidate.model === model)!;
+  const named = {
+    ...graph,
+    metadata: {
+      ...graph.metadata,
+      [METADATA.model]: model,
+      [METADATA.version]: tandemVersion,
+      [METADATA.experiment]: JSON.stringify(experiment),
+    },
+  };
+  await writable(output, async () => writeModelFile(output, named));
+  return {
+    output,
+    model,
+    bytes: (await stat(output)).size,
+    sha256: await hashOf(output),
+    inputs: named.inputs.map(({ name }) => name),
+    outputs: named.outputs.map(({ name }) => name),
+  } satisfies ExportSummary;
+};
+
+/** The models of a run whose training is done; nothing is trained here. */
+async function runSource(path: string, context: RunContext): Promise<Source> {
+  const { folder, loaded } = await RunFolder.resume(path);
+  try {
+    const wanted = ['train warm-up', 'train baseline', 'train adapted', 'calibrate'];
+    const missing = wanted.filter((stage) => !folder.completed.includes(stage));
+    if (missing.length > 0) throw unfinished(path, missing);
+    const { baseline, adapted } = await trainModels(loaded, folder, context);
+    const graphs = [
+      { model: 'baseline', graph: baseline },
+      { model: 'adapted', graph: adapted.graph },
+    ] as const;
+    return { graphs, experiment: loaded.experiment, baseFolder: loaded.baseFolder };
+  } finally {
+    await folder.release();
+  }
+}
+
+const unfinished = (path: string, missing: readonly string[]): TandemError =>
+  new TandemError('TANDEM_CANNOT_RESUME', `The run has no trained models yet (missing: ${missing.join(', ')}).`, {
+    place: path,
+    remedy: `Finish it first: tandem run --resume ${path}`,
+  });
+
+function exportedSource(path: string): Source {
+  const graph = readModelFile(path);
+  const experiment = graph.metadata[METADATA.experiment];
+  const model = graph.metadata[METADATA.model];
+  if (experiment === undefined || (model !== 'baseline' && model !== 'adapted')) {
+    throw new TandemError('TANDEM_MODEL_UNSUPPORTED', 'This .onnx file does not say how its texts become tokens.', {
+      place: path,
+      remedy:
+        'Name a run folder, or a file that `tandem export` wrote; any other model runs as `model: { name: onnx }`.',
+    });
+  }
+  return { graphs: [{ model, graph }], experiment: JSON.parse(experiment) as Experiment, baseFolder: process.cwd() };
+}
+
+function requireClasses(graph: Graph, classes: number, { dataset }: EvaluationRequest): void {
+  const logits = graph.outputs.find(({ name }) => name === 'logits')?.shape?.at(-1);
+  if (logits === classes) return;
+  throw new TandemError(
+    'TANDEM_CONFIG_INVALID',
+    `The model tells ${logits} classes apart; the data set has ${classes}.`,
+    {
+      place: `--dataset ${dataset}`,
+      remedy: 'Evaluate on a data set with as many classes as the model was trained for.',
+    },
+  );
+}
+
+async function hashOf(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}

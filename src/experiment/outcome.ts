@@ -1,0 +1,77 @@
+/** From what the stages of a run returned to result.json. */
+import { parameterCount } from '../graph/edit.js';
+import type { HeadRule } from '../techniques/types.js';
+import type { TraceSummary } from '../trace/statistics.js';
+import { tandemVersion } from '../version.js';
+import type { LoadedExperiment } from './load.js';
+import { type AttentionHeadStatistics, type MachineOutcome, RESULT_SCHEMA_VERSION, type RunResult } from './result.js';
+import { optionsOf } from './schema.js';
+import type { TrainedModels } from './trained.js';
+
+/** Of both models on the test split. */
+export type Measured = Pick<RunResult, 'accuracy' | 'metrics' | 'trace'> & { readonly summary: TraceSummary };
+
+export interface Outcome {
+  readonly loaded: LoadedExperiment;
+  readonly models: TrainedModels;
+  readonly measured: Measured;
+  readonly machines: readonly MachineOutcome[];
+  readonly tradeoff: RunResult['tradeoff'];
+  readonly timings: RunResult['timings'];
+}
+
+export function resultOf({ loaded, models, measured, machines, tradeoff, timings }: Outcome): RunResult {
+  const { experiment } = loaded;
+  const { model, dataset, metric } = models.prepared;
+  const heads = headStatistics(measured.summary, models.adapted.heads, machines);
+  const scores = heads.reduce((sum, head) => sum + head.scores, 0);
+  return {
+    schemaVersion: RESULT_SCHEMA_VERSION,
+    name: experiment.name,
+    tandemVersion,
+    seed: experiment.seed,
+    model: { name: model.name, parameters: parameterCount(model.graph), ...model.provenance },
+    data: {
+      name: dataset.name,
+      metric,
+      train: dataset.train.length,
+      validation: dataset.validation.length,
+      test: dataset.test.length,
+      sha256: dataset.sha256,
+    },
+    technique: optionsOf(experiment.technique),
+    accuracy: measured.accuracy,
+    metrics: measured.metrics,
+    pruningRate: measured.summary.pruningRate,
+    meanBits: heads.reduce((sum, head) => sum + head.meanBits * head.scores, 0) / Math.max(1, scores),
+    heads,
+    tradeoff,
+    training: models.points,
+    machines,
+    trace: measured.trace,
+    timings,
+    remarks: dataset.remarks,
+  };
+}
+
+/**
+ * Per head. Mean bits per score are those of the machine that processed the fewest; without a machine that counts them,
+ * all bits of every score.
+ */
+export function headStatistics(
+  { heads }: TraceSummary,
+  rules: readonly HeadRule[],
+  machines: readonly MachineOutcome[],
+): AttentionHeadStatistics[] {
+  const counting = machines
+    .filter((machine) => machine.feasible)
+    .filter(({ counts }) => counts.bitsProcessed !== undefined);
+  return heads.map((head) => {
+    const { threshold, bits } = rules.find((rule) => rule.layer === head.layer && rule.head === head.head)!;
+    const parts = counting.flatMap(({ parts }) =>
+      parts.filter((part) => part.layer === String(head.layer) && part.head === head.head),
+    );
+    const means = parts.map(({ counts }) => counts.bitsProcessed! / counts.scores!);
+    return { ...head, threshold, meanBits: Math.min(bits, ...means) };
+  });
+}

@@ -1,0 +1,197 @@
+/** The pipeline: fine-tune, adapt, measure and trace, simulate, report. A resumed run goes on behind the last stage done. */
+import { readFile } from 'node:fs/promises';
+import { writeReport } from '../report/files.js';
+import { csv } from '../report/tables.js';
+import { TraceWriter } from '../trace/files.js';
+import { TraceStatistics } from '../trace/statistics.js';
+import type { TraceHeader, TraceRecord } from '../trace/types.js';
+import { tandemVersion } from '../version.js';
+import type { Pipeline, RunContext } from './api.js';
+import { assess } from './assess.js';
+import type { LoadedExperiment } from './load.js';
+import { headStatistics, type Measured, type Outcome, resultOf } from './outcome.js';
+import type { MachineOutcome, RunResult } from './result.js';
+import { RESULT_FILE, type RunFolder } from './run-folder.js';
+import { simulateMachines, traceSource } from './simulate.js';
+import { type TrainedModels, trainModels } from './trained.js';
+
+export { evaluateModel, exportModel } from './models.js';
+
+export const TRACE_FILE = 'run.trace';
+
+export const runExperiment: Pipeline['runExperiment'] = async (loaded, folder, context) => {
+  if (folder.finished) return JSON.parse(await readFile(folder.file(RESULT_FILE), 'utf8')) as RunResult;
+  const timings: Record<string, number> = {};
+  const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    const start = performance.now();
+    const value = await work();
+    timings[name] = (performance.now() - start) / 1000;
+    return value;
+  };
+  const models = await timed('training', () => trainModels(loaded, folder, context));
+  const measured = await timed('measuring', () => measure(models, loaded, folder, context));
+  const machines = await timed('simulating', () => simulate(loaded, folder, context));
+  const tradeoff = await timed('trade-off', () => measureTradeoff(models, loaded, folder, context));
+  const result = resultOf({ loaded, models, measured, machines, tradeoff, timings });
+  const task = context.progress.task('writing the report');
+  await folder.stage('report', async (stage) => {
+    await writeReport(folder.path, result);
+    await stage.keep('report.html');
+    await stage.write('machines.csv', machineTable(machines));
+    await stage.write(RESULT_FILE, `${JSON.stringify(result, null, 2)}\n`);
+    return null;
+  });
+  await folder.finish();
+  task.end();
+  return result;
+};
+
+export const trainModel: Pipeline['trainModel'] = async (loaded, folder, context) => {
+  const models = await trainModels(loaded, folder, context);
+  const { accuracy, summary } = await measure(models, loaded, folder, context);
+  const heads = headStatistics(summary, models.adapted.heads, []);
+  return {
+    accuracy,
+    pruningRate: summary.pruningRate,
+    thresholds: heads.map(({ layer, head, threshold }) => ({ layer, head, threshold })),
+  };
+};
+
+/** Both models on the held-out test split; what the adapted one decided goes into the trace. */
+function measure(
+  models: TrainedModels,
+  loaded: LoadedExperiment,
+  folder: RunFolder,
+  context: RunContext,
+): Promise<Measured> {
+  const { prepared, baseline, adapted } = models;
+  const { runtime, trace, seed, technique } = loaded.experiment;
+  const { test } = prepared;
+  return folder.stage('measure', async (stage) => {
+    const plain = await assess(baseline, test, 'testing baseline', runtime, context);
+    const sequences = trace.sequences === 'all' ? test.ids.length : Math.min(trace.sequences, test.ids.length);
+    const header = traceHeader(models, technique.name, sequences, seed);
+    const statistics = new TraceStatistics(header);
+    const writer = await TraceWriter.create(await stage.path(TRACE_FILE), header);
+    try {
+      const onRecord = async (record: TraceRecord) => {
+        statistics.add(record);
+        await writer.write(record);
+      };
+      const observer = { rewrite: adapted, sequences, onRecord };
+      const pruned = await assess(adapted.graph, test, 'testing and tracing adapted', runtime, context, observer);
+      await writer.close();
+      await stage.keep(TRACE_FILE);
+      await stage.write('predictions.csv', predictionTable(models, plain.predicted, pruned.predicted));
+      return {
+        accuracy: {
+          baseline: plain.metrics.accuracy!,
+          adapted: pruned.metrics.accuracy!,
+          examples: test.ids.length,
+        },
+        metrics: { baseline: plain.metrics, adapted: pruned.metrics },
+        summary: statistics.summary(),
+        trace: { file: TRACE_FILE, sequences, bytes: writer.bytes },
+      };
+    } catch (cause) {
+      await writer.abort();
+      throw cause;
+    }
+  });
+}
+
+function traceHeader(
+  { prepared, adapted }: TrainedModels,
+  technique: string,
+  sequences: number,
+  seed: number,
+): TraceHeader {
+  const { model, dataset } = prepared;
+  const layers = 1 + Math.max(...adapted.heads.map(({ layer }) => layer));
+  const headsPerLayer = Array.from(
+    { length: layers },
+    (_, layer) => adapted.heads.filter((rule) => rule.layer === layer).length,
+  );
+  return {
+    producer: `tandem ${tandemVersion}`,
+    model: model.name,
+    task: dataset.name,
+    technique,
+    sequences,
+    layers,
+    headsPerLayer,
+    notes: { seed: String(seed), model: model.provenance.sha256, data: dataset.sha256.test },
+  };
+}
+
+function simulate(loaded: LoadedExperiment, folder: RunFolder, context: RunContext): Promise<MachineOutcome[]> {
+  return folder.stage('simulate', async () => {
+    if (loaded.machines.length === 0) return [];
+    return simulateMachines(loaded.machines, await traceSource(folder.file(TRACE_FILE)), context);
+  });
+}
+
+/** Accuracy and pruning on the validation split, with the learned thresholds moved up and down. */
+function measureTradeoff(
+  models: TrainedModels,
+  { experiment }: LoadedExperiment,
+  folder: RunFolder,
+  context: RunContext,
+): Promise<Outcome['tradeoff']> {
+  const { validation } = models.prepared;
+  return folder.stage('trade-off', async () => {
+    const points: Outcome['tradeoff'][number][] = [];
+    for (const shift of experiment.tradeoff.shifts) {
+      const rewrite = models.shifted(shift);
+      let scores = 0;
+      let survivors = 0;
+      const onRecord = (record: TraceRecord) => {
+        if (record.kind !== 'attention-head') return;
+        scores += record.queries * record.keys;
+        for (const byte of record.survivors) survivors += bitCount(byte);
+      };
+      const observer = { rewrite, sequences: validation.ids.length, onRecord };
+      const label = `thresholds ${shift >= 0 ? '+' : '−'}${Math.abs(shift)}`;
+      const { metrics } = await assess(rewrite.graph, validation, label, experiment.runtime, context, observer);
+      points.push({ shift, accuracy: metrics.accuracy!, pruningRate: scores === 0 ? 0 : 1 - survivors / scores });
+    }
+    return points;
+  });
+}
+
+function bitCount(byte: number): number {
+  let count = 0;
+  for (let rest = byte; rest > 0; rest &= rest - 1) count++;
+  return count;
+}
+
+function predictionTable({ prepared }: TrainedModels, baseline: readonly number[], adapted: readonly number[]): string {
+  const name = (label: number) => prepared.dataset.classes[label]!;
+  const rows = prepared.test.labels.map((label, example) => ({
+    example,
+    label: name(label),
+    baseline: name(baseline[example]!),
+    adapted: name(adapted[example]!),
+  }));
+  return csv(rows);
+}
+
+function machineTable(machines: readonly MachineOutcome[]): string {
+  return csv(
+    machines.map((machine) =>
+      machine.feasible
+        ? {
+            name: machine.name,
+            cycles: machine.cycles,
+            energyPicojoules: machine.energyPicojoules,
+            areaSquareMicrometres: machine.areaSquareMicrometres,
+            speedup: machine.speedup,
+            energyRatio: machine.energyRatio,
+          }
+        : {
+            name: machine.name,
+            infeasible: `${machine.resource}: ${machine.demand} > ${machine.bound} ${machine.unit}`,
+          },
+    ),
+  );
+}

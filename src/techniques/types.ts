@@ -1,0 +1,61 @@
+import type { ZodType } from 'zod';
+import type { Graph, Tensor } from '../graph/types.js';
+import type { Named } from '../registry.js';
+import type { Feeds, Fetched } from '../runtime/types.js';
+import type { TraceRecord } from '../trace/types.js';
+
+/** A model graph made ready to learn a technique's parameters together with its weights. */
+export interface TrainingRewrite {
+  readonly graph: Graph;
+  /** New parameters (initializers of `graph`). */
+  readonly trainable: readonly string[];
+  readonly learningRate: number;
+  /** Scalar value to add to the task loss, weighted by `penaltyWeight`. */
+  readonly penalty: string;
+  readonly penaltyWeight: number;
+  /** Inputs that change over training (annealed constants), for step 0 … steps − 1. */
+  feeds(step: number, steps: number): Feeds;
+  /** Scalars worth recording at each step, by what reports call them. */
+  readonly monitors: Readonly<Record<string, string>>;
+}
+
+/** Trained values by initializer name: weights and the technique's own parameters. */
+export type Parameters = ReadonlyMap<string, Tensor>;
+
+/** What one attention head was taught. */
+export interface HeadRule {
+  readonly layer: number;
+  readonly head: number;
+  /** Scores below are pruned, in units of the scaled score q·k/√d. */
+  readonly threshold: number;
+  /** Width of its integer queries and keys, sign included. */
+  readonly bits: number;
+}
+
+/** A model graph that decides at run time, with what must be fetched to know what it decided. */
+export interface InferenceRewrite {
+  readonly graph: Graph;
+  /** In order of layer, then head. */
+  readonly heads: readonly HeadRule[];
+  /** Values to fetch when a trace is recorded. */
+  readonly observed: readonly string[];
+  /**
+   * Records of one batch, sequence by sequence.
+   * @param lengths real tokens of each sequence in the batch
+   * @param firstSequence number of the batch's first sequence in the trace
+   */
+  record(fetched: Fetched, lengths: readonly number[], firstSequence: number): Generator<TraceRecord>;
+}
+
+/** Largest magnitudes seen on calibration data, by value name. */
+export type Ranges = ReadonlyMap<string, number>;
+
+/** A technique decides at run time how much work each part of a model needs. It is a pair of graph rewrites. */
+export interface Technique<Options = unknown> extends Named {
+  readonly schema: ZodType<Options>;
+  forTraining(graph: Graph, options: Options): TrainingRewrite;
+  /** Values whose largest magnitude must be known before `forInference` (quantiser ranges); they exist in both graphs. */
+  calibrated(graph: Graph, options: Options): readonly string[];
+  /** @param graph the original model with its trained weights */
+  forInference(graph: Graph, options: Options, parameters: Parameters, ranges: Ranges): InferenceRewrite;
+}
