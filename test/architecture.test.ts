@@ -12,7 +12,7 @@ const SOURCES = fileURLToPath(new URL('../src/', import.meta.url));
 
 /** Folders from the bottom up; a file imports from levels below its own. */
 const LEVELS = [
-  ['graph'],
+  ['graph', 'settings'],
   ['workload', 'trace', 'runtime', 'hardware'],
   ['report', 'search', 'simulator', 'techniques', 'models', 'data'],
   ['experiment'],
@@ -28,7 +28,7 @@ const PUBLIC = 'index.ts';
 const SHARED_TYPES = new Set(['experiment/result.ts']);
 
 /** Folders that run in a browser, with their only files that may use Node. */
-const BROWSER = ['graph', 'trace', 'workload', 'hardware'];
+const BROWSER = ['settings', 'graph', 'trace', 'workload', 'hardware'];
 const NODE_ONLY = new Set(['graph/onnx/files.ts', 'trace/files.ts', 'workload/files.ts', 'hardware/preset-files.ts']);
 const NODE_PACKAGES = /^(onnxruntime-node|piscina|write-file-atomic)/;
 

@@ -2,7 +2,7 @@
 import { CommanderError } from 'commander';
 import { ERROR_CODES, TandemError } from '../errors.js';
 import { writeFailure } from '../experiment/file-errors.js';
-import { InvalidSettings, type Problem } from '../experiment/validate.js';
+import { InvalidSettings, type Problem } from '../settings/validate.js';
 
 /** Any error as one that has a code. */
 export function asTandemError(cause: unknown): TandemError {

@@ -1,11 +1,13 @@
 /** Reads an experiment file: from bytes to a complete, checked experiment, or to errors that point into the file. */
+import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { applySet, withSettings } from '../settings/set.js';
+import { validateSettings } from '../settings/validate.js';
+import { parseYaml, type YamlFile } from '../settings/yaml.js';
+import { readable } from './file-errors.js';
 import type { ResolvedMachine } from './machines.js';
 import { resolveMachines } from './machines.js';
-import { type Experiment, experimentSchema } from './schema.js';
-import { applySet, withSettings } from './set.js';
-import { validateSettings } from './validate.js';
-import { parseYaml, readYaml, type YamlFile } from './yaml-file.js';
+import { type Experiment, experimentSchema, nameKind } from './schema.js';
 
 export interface LoadedExperiment {
   readonly experiment: Experiment;
@@ -32,7 +34,7 @@ export interface LoadOptions {
  *   TANDEM_UNKNOWN_SETTING, TANDEM_UNKNOWN_NAME; all with file, line and column
  */
 export async function loadExperiment(file: string, options: LoadOptions = {}): Promise<LoadedExperiment> {
-  return checked(await readYaml(file), options);
+  return parseExperiment(await readable(file, () => readFile(file)), file, options);
 }
 
 /** The same, of bytes that are at hand. */
@@ -48,7 +50,7 @@ function checked(
   let value = yaml.value;
   for (const setting of settings) value = applySet(schema, value, setting);
   const places = withSettings(yaml, settings);
-  const experiment = validateSettings(schema, value, places);
+  const experiment = validateSettings(schema, value, places, { nameKind });
   return {
     experiment,
     machines: resolveMachines(experiment.machines, places, baseFolder),

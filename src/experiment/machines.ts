@@ -4,14 +4,14 @@ import { TandemError } from '../errors.js';
 import { readPreset } from '../hardware/preset-files.js';
 import type { Preset } from '../hardware/presets.js';
 import type { Constant } from '../hardware/types.js';
+import type { Path } from '../settings/schema-walk.js';
+import { applySet, setAt, splitSetting, withSettings } from '../settings/set.js';
+import { type Places, validateSettings } from '../settings/validate.js';
 import { machines } from '../simulator/registry.js';
 import { systolicFromScaleSim } from '../simulator/systolic-config.js';
 import type { Machine } from '../simulator/types.js';
 import { readScaleSimConfig } from '../workload/files.js';
 import type { MachineEntry } from './schema.js';
-import { applySet, setAt, splitSetting, withSettings } from './set.js';
-import type { Path } from './settings.js';
-import { type Places, validateSettings } from './validate.js';
 
 /** A machine with a complete, checked configuration. */
 export interface ResolvedMachine {
@@ -51,7 +51,7 @@ export function resolveMachine(request: MachineRequest, places: Places, at: Path
     config = setAt(machine.schema, config, path.split('.'), () => value, places.keyPlace([...at, 'set', path]));
   }
   for (const setting of settings) config = applySet(machine.schema, config, setting);
-  const own = preset ? { place: preset.place, keyPlace: preset.place } : below(places, [...at, 'config']);
+  const own = preset ?? below(places, [...at, 'config']);
   const stated = withSettings(withChanges(own, places, at, changes), settings);
   const changed = [...Object.keys(changes), ...settings.map((setting) => splitSetting(setting).path.join('.'))];
   return {

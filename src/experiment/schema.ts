@@ -4,6 +4,7 @@ import { datasets } from '../data/registry.js';
 import { presetNames } from '../hardware/preset-files.js';
 import { modelFamilies } from '../models/registry.js';
 import type { Named, Registry } from '../registry.js';
+import type { Path } from '../settings/schema-walk.js';
 import { machines } from '../simulator/registry.js';
 import { techniques } from '../techniques/registry.js';
 
@@ -154,4 +155,18 @@ function named(registry: Registry<Named & { readonly schema: z.ZodType<any> }>):
 /** Splits `{ name, …options }`. */
 export function optionsOf({ name, ...options }: NamedOptions): { name: string; options: Record<string, unknown> } {
   return { name, options };
+}
+
+/** Settings whose values are names of registered things. */
+const NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^model\.name$/, 'model family'],
+  [/^technique\.name$/, 'technique'],
+  [/^task\.dataset$/, 'data set'],
+  [/^machines\.\d+\.machine$/, 'machine'],
+  [/^machines\.\d+\.preset$/, 'preset'],
+];
+
+/** What the value of a setting is a name of, for errors. */
+export function nameKind(path: Path): string | undefined {
+  return NAMES.find(([pattern]) => pattern.test(path.join('.')))?.[1];
 }

@@ -16,8 +16,10 @@
  */
 import { z } from 'zod';
 import { TandemError } from '../errors.js';
+import type { Path } from '../settings/schema-walk.js';
+import { type Places, validateSettings } from '../settings/validate.js';
+import { parseYaml, type YamlFile } from '../settings/yaml.js';
 import { CERTAINTY_FACTOR } from './certainty.js';
-import { type Path, readYaml, validate, type YamlDocument } from './document.js';
 import type { Certainty, Constant, Technology } from './types.js';
 
 export const technologySchema: z.ZodType<Technology> = z.strictObject({
@@ -26,7 +28,7 @@ export const technologySchema: z.ZodType<Technology> = z.strictObject({
   clockHertz: z.number().positive().describe('Clock, Hz; taken on trust, timing closure is not modelled'),
 });
 
-export interface Preset {
+export interface Preset extends Places {
   /** Registered name of the machine. */
   readonly machine: string;
   readonly name: string;
@@ -37,8 +39,6 @@ export interface Preset {
   readonly config: Readonly<Record<string, unknown>>;
   /** Numbers of this preset that say where they come from; names are dotted paths below the preset's name. */
   readonly provenance: readonly Constant[];
-  /** Path of a setting of `config` to "file:line:column". */
-  place(path: Path): string;
 }
 
 const text = z.string().min(1);
@@ -56,13 +56,13 @@ const presetSchema = z.strictObject({
  * @throws TANDEM_CONFIG_SYNTAX, TANDEM_UNKNOWN_SETTING, TANDEM_CONFIG_INVALID with file, line and column
  */
 export function parsePreset(yaml: string, file: string): Preset {
-  const document = readYaml(yaml, file);
+  const document = parseYaml(new TextEncoder().encode(yaml), file);
   const provenance: Constant[] = [];
   const plain = withoutProvenance(document.value, [], document, provenance);
-  const preset = validate(presetSchema, plain, document);
+  const preset = validateSettings(presetSchema, plain, document);
   if ('technology' in preset.config) {
     throw new TandemError('TANDEM_CONFIG_INVALID', 'The technology stands beside config, not in it.', {
-      place: document.place(['config', 'technology']),
+      place: document.keyPlace(['config', 'technology']),
       remedy: 'Move it one level up.',
     });
   }
@@ -70,16 +70,20 @@ export function parsePreset(yaml: string, file: string): Preset {
     ...preset,
     config: { technology: preset.technology, ...preset.config },
     provenance: provenance.map((constant) => ({ ...constant, name: `${preset.name}.${constant.name}` })),
-    place: (path) => document.place(path[0] === 'technology' ? path : ['config', ...path]),
+    place: (path) => document.place(inDocument(path)),
+    keyPlace: (path) => document.keyPlace(inDocument(path)),
   };
 }
+
+/** Where a setting of the machine's configuration stands in the preset's document. */
+const inDocument = (path: Path): Path => (path[0] === 'technology' ? path : ['config', ...path]);
 
 /**
  * Configuration of a preset as its machine wants it, defaults filled in.
  * @throws TANDEM_UNKNOWN_SETTING, TANDEM_CONFIG_INVALID with file, line and column
  */
 export function presetConfig<Config>(preset: Preset, schema: z.ZodType<Config>): Config {
-  return validate(schema, preset.config, { file: preset.name, value: preset.config, place: preset.place });
+  return validateSettings(schema, preset.config, preset);
 }
 
 const CERTAINTIES = Object.keys(CERTAINTY_FACTOR) as Certainty[];
@@ -97,13 +101,13 @@ function isSourced(value: object): boolean {
 }
 
 /** A copy with every {value, source, certainty} replaced by its value; the rest of it is pushed onto `provenance`. */
-function withoutProvenance(value: unknown, path: Path, document: YamlDocument, provenance: Constant[]): unknown {
+function withoutProvenance(value: unknown, path: Path, document: YamlFile, provenance: Constant[]): unknown {
   if (Array.isArray(value)) {
     return value.map((item, index) => withoutProvenance(item, [...path, index], document, provenance));
   }
   if (typeof value !== 'object' || value === null) return value;
   if (isSourced(value)) {
-    const { unit = '', note, ...sourced } = validate(sourcedSchema, value, document, path);
+    const { unit = '', note, ...sourced } = validateSettings(sourcedSchema, value, document, { at: path });
     provenance.push({ name: path.join('.'), unit, ...sourced, ...(note === undefined ? {} : { note }) });
     return sourced.value;
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { TandemError } from '../../src/errors.js';
 import { type LoadOptions, loadExperiment, parseExperiment } from '../../src/experiment/load.js';
-import { InvalidSettings } from '../../src/experiment/validate.js';
+import { InvalidSettings } from '../../src/settings/validate.js';
 import { EXPERIMENT, scratchFolder } from './scratch.js';
 
 const load = (text: string | Uint8Array, options?: LoadOptions) =>

@@ -60,14 +60,14 @@ describe('a preset', () => {
     ['broken YAML', TEXT.replace('{ value: 4', '{ value: [4'), 'TANDEM_CONFIG_SYNTAX', /toy\.yaml:1[01]:/],
     ['an unknown key', TEXT.replace('voltage', 'volts'), 'TANDEM_UNKNOWN_SETTING', 'toy.yaml:7:3'],
     ['a missing key', TEXT.replace('machine: toy\n', ''), 'TANDEM_CONFIG_INVALID', 'toy.yaml:1:1'],
-    ['an impossible node', TEXT.replace('65, source', '3, source'), 'TANDEM_CONFIG_INVALID', 'toy.yaml:6:3'],
+    ['an impossible node', TEXT.replace('65, source', '3, source'), 'TANDEM_CONFIG_INVALID', 'toy.yaml:6:19'],
     [
       'an unknown certainty',
       TEXT.replace('certainty: assumed', 'certainty: hoped'),
       'TANDEM_CONFIG_INVALID',
-      'toy.yaml:10:39',
+      'toy.yaml:10:50',
     ],
-    ['a name with spaces', TEXT.replace('toy-one', 'Toy One'), 'TANDEM_CONFIG_INVALID', 'toy.yaml:2:1'],
+    ['a name with spaces', TEXT.replace('toy-one', 'Toy One'), 'TANDEM_CONFIG_INVALID', 'toy.yaml:2:7'],
     [
       'a technology inside config',
       TEXT.replace('  buffer:', '  technology: {}\n  buffer:'),
@@ -90,7 +90,7 @@ describe('a preset', () => {
   test('a machine’s own complaint points into the file too', () => {
     const wrong = parsePreset(TEXT.replace('bytes: 1024', 'bytes: 0'), 'toy.yaml');
     const error = failure(() => presetConfig(wrong, schema));
-    expect(error.place).toBe('toy.yaml:12:5');
+    expect(error.place).toBe('toy.yaml:12:12');
     expect(error.message).toContain('buffer.bytes');
     const unknown = parsePreset(TEXT.replace('bytes: 1024', 'bytes: 1\n    bank: 2'), 'toy.yaml');
     expect(failure(() => presetConfig(unknown, schema)).place).toBe('toy.yaml:13:5');

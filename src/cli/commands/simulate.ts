@@ -9,12 +9,12 @@ import {
   uniquelyNamed,
 } from '../../experiment/machines.js';
 import type { MachineOutcome } from '../../experiment/result.js';
-import type { Path } from '../../experiment/settings.js';
 import { gemmSource, simulateMachines, traceSource, type WorkloadSource } from '../../experiment/simulate.js';
 import { writeWhole } from '../../experiment/whole-file.js';
 import { writeRendered } from '../../report/files.js';
 import { renderSimulation } from '../../report/report.js';
 import type { TableFormat } from '../../report/tables.js';
+import type { Path } from '../../settings/schema-walk.js';
 import type { CliContext } from '../context.js';
 import { collect, formatOption, outOption, setOption } from '../options.js';
 import { infeasibilities, simulationText } from '../results.js';

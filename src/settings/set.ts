@@ -2,7 +2,7 @@
 import { parse } from 'yaml';
 import type { z } from 'zod';
 import { TandemError } from '../errors.js';
-import { allowedKeys, isRecord, nearest, type Path, schemasAt, schemaType, settingPaths } from './settings.js';
+import { allowedKeys, isRecord, nearest, type Path, schemasAt, schemaType, settingPaths } from './schema-walk.js';
 import { InvalidSettings, type Places, unknownSetting } from './validate.js';
 
 /**

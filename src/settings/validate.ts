@@ -11,7 +11,7 @@ import {
   schemasAt,
   schemaType,
   unwrap,
-} from './settings.js';
+} from './schema-walk.js';
 
 /** Where settings stand: in a file, or on the command line. */
 export interface Places {
@@ -37,39 +37,58 @@ export class InvalidSettings extends TandemError {
   }
 }
 
-/**
- * @param at where the value stands in what `places` knows, e.g. ['machines', 0, 'config']
- * @throws InvalidSettings: TANDEM_CONFIG_INVALID, TANDEM_UNKNOWN_SETTING, TANDEM_UNKNOWN_NAME
- */
-export function validateSettings<T>(schema: z.ZodType<T>, value: unknown, places: Places, at: Path = []): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  throw new InvalidSettings(result.error.issues.flatMap((issue) => problemsOf(issue, schema, value, places, at)));
+export interface ValidationOptions {
+  /** Where the value stands in what `places` knows, e.g. ['machines', 0, 'config']. */
+  readonly at?: Path;
+  /** Says what the value of a setting is a name of, e.g. "data set"; undefined for settings that are no names. */
+  readonly nameKind?: (path: Path) => string | undefined;
 }
 
-function problemsOf(issue: core.$ZodIssue, schema: z.ZodType, root: unknown, places: Places, at: Path): Problem[] {
+/** @throws InvalidSettings: TANDEM_CONFIG_INVALID, TANDEM_UNKNOWN_SETTING, TANDEM_UNKNOWN_NAME */
+export function validateSettings<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  places: Places,
+  options: ValidationOptions = {},
+): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const subject = { schema, root: value, places, ...options };
+  const problems = result.error.issues.flatMap((issue) => problemsOf(issue, subject));
+  // A mistyped key is the reason why another one is missing, so it comes first.
+  throw new InvalidSettings([
+    ...problems.filter(({ code }) => code === 'TANDEM_UNKNOWN_SETTING'),
+    ...problems.filter(({ code }) => code !== 'TANDEM_UNKNOWN_SETTING'),
+  ]);
+}
+
+/** What is validated, as a whole. */
+interface Subject extends ValidationOptions {
+  readonly schema: z.ZodType;
+  readonly root: unknown;
+  readonly places: Places;
+}
+
+function problemsOf(issue: core.$ZodIssue, subject: Subject): Problem[] {
+  const { root, places, at = [], nameKind } = subject;
   const path = issue.path as (string | number)[];
   const full = [...at, ...path];
   if (issue.code === 'unrecognized_keys') {
-    const allowed = allowedAt(schema, path, root);
+    const allowed = allowedAt(subject, path);
     return issue.keys.map((key) => unknownSetting(key, allowed, full, places.keyPlace([...full, key])));
   }
   const value = valueAt(root, path);
   const what = full.length > 0 ? `"${pathText(full)}"` : 'The file';
-  const names = issueNames(issue, schema, path, root);
-  const known = names?.filter((name) => typeof name === 'string');
-  const unknownName = typeof value === 'string' && isNameSetting(path) && known && known.length > 0;
-  const guess = typeof value === 'string' && known ? nearest(value, known) : undefined;
+  const choices = choicesOf(issue, subject, path);
+  const names = choices.filter((choice) => typeof choice === 'string');
+  const kind = typeof value === 'string' && names.length > 0 ? nameKind?.(path) : undefined;
+  const guess = typeof value === 'string' ? nearest(value, names) : undefined;
   return [
     {
-      code: unknownName ? 'TANDEM_UNKNOWN_NAME' : 'TANDEM_CONFIG_INVALID',
-      message: unknownName
-        ? `${what} names no ${kindOf(path)}: ${show(value)}.`
-        : `${what} ${complaint(issue, value)}.`,
+      code: kind ? 'TANDEM_UNKNOWN_NAME' : 'TANDEM_CONFIG_INVALID',
+      message: kind ? `${what} names no ${kind}: ${show(value)}.` : `${what} ${complaint(issue, value)}.`,
       place: value === undefined ? places.keyPlace(full) : places.place(full),
-      remedy:
-        [guess && `Did you mean "${guess}"?`, remedyOf(issue, names, schema, path, root)].filter(Boolean).join(' ') ||
-        undefined,
+      remedy: remedyOf(issue, subject, path, choices, guess),
     },
   ];
 }
@@ -90,17 +109,6 @@ export function unknownSetting(key: string, allowed: readonly string[], parent: 
   };
 }
 
-/** Settings whose values are names of registered things. */
-const NAME_SETTINGS: readonly (readonly [RegExp, string])[] = [
-  [/^model\.name$/, 'model family'],
-  [/^technique\.name$/, 'technique'],
-  [/^task\.dataset$/, 'data set'],
-  [/^machines\.\d+\.machine$/, 'machine'],
-  [/^machines\.\d+\.preset$/, 'preset'],
-];
-const kindOf = (path: Path) => NAME_SETTINGS.find(([pattern]) => pattern.test(pathText(path)))?.[1];
-const isNameSetting = (path: Path) => kindOf(path) !== undefined;
-
 function complaint(issue: core.$ZodIssue, value: unknown): string {
   if (value === undefined && issue.code !== 'custom') return 'is missing';
   switch (issue.code) {
@@ -111,9 +119,9 @@ function complaint(issue: core.$ZodIssue, value: unknown): string {
     case 'invalid_union':
       return `may not be ${show(value)}`;
     case 'too_small':
-      return `must be ${issue.origin === 'string' || issue.origin === 'array' ? 'longer: at least' : issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}, not ${show(value)}`;
+      return `must ${bound(issue, issue.inclusive ? 'at least' : 'more than')} ${issue.minimum}, not ${show(value)}`;
     case 'too_big':
-      return `must be ${issue.origin === 'string' || issue.origin === 'array' ? 'shorter: at most' : issue.inclusive ? 'at most' : 'less than'} ${issue.maximum}, not ${show(value)}`;
+      return `must ${bound(issue, issue.inclusive ? 'at most' : 'less than')} ${issue.maximum}, not ${show(value)}`;
     case 'not_multiple_of':
       return `must be a multiple of ${issue.divisor}, not ${show(value)}`;
     case 'invalid_format':
@@ -123,46 +131,48 @@ function complaint(issue: core.$ZodIssue, value: unknown): string {
   }
 }
 
+const bound = ({ origin }: { origin: string }, words: string): string =>
+  origin === 'string' || origin === 'array' ? `have a length of ${words}` : `be ${words}`;
+
 function remedyOf(
   issue: core.$ZodIssue,
-  names: readonly unknown[] | undefined,
-  schema: z.ZodType,
+  { schema, root }: Subject,
   path: Path,
-  root: unknown,
+  choices: readonly unknown[],
+  guess: string | undefined,
 ): string {
-  const description = schemasAt(schema, path.slice(0, -1), root)
+  const meaning = schemasAt(schema, path.slice(0, -1), root)
     .map((parent) => describeChild(parent, path.at(-1)))
     .find(Boolean);
-  const allowed = names && names.length > 0 ? `Use one of: ${names.join(', ')}${orElse(issue)}.` : '';
-  const what = description && `${path.at(-1)}: ${description}.`;
-  return [allowed, what].filter(Boolean).join(' ');
+  const parts = [
+    guess && `Did you mean "${guess}"?`,
+    choices.length > 0 && `Use one of: ${choices.join(', ')}${alternativesOf(issue)}.`,
+    meaning ? `${path.at(-1)}: ${meaning}.` : issue.code === 'invalid_format' && `${issue.message}.`,
+  ].filter(Boolean);
+  return parts.length > 0 ? parts.join(' ') : valueAt(root, path) === undefined ? 'Add it.' : 'Change it.';
 }
 
-/** Says what a union takes besides its names. */
-function orElse(issue: core.$ZodIssue): string {
+/** What a union takes besides its choices. */
+function alternativesOf(issue: core.$ZodIssue): string {
   if (issue.code !== 'invalid_union') return '';
-  const types = issue.errors.flatMap((errors) =>
-    errors.flatMap((one) => (one.code === 'invalid_type' ? [article(one.expected)] : [])),
-  );
-  const patterns = issue.errors.flatMap((errors) =>
-    errors.flatMap((one) => (one.code === 'invalid_format' ? [one.message] : [])),
-  );
-  return [...types, ...patterns].map((text) => `, or ${text}`).join('');
+  const others = issue.errors.flat().flatMap((one) => {
+    if (one.code === 'invalid_type') return [article(one.expected)];
+    return one.code === 'invalid_format' ? [one.message] : [];
+  });
+  return others.map((text) => `, or ${text}`).join('');
 }
 
-function issueNames(issue: core.$ZodIssue, schema: z.ZodType, path: Path, root: unknown): unknown[] | undefined {
-  if (issue.code === 'invalid_value') return [...issue.values];
+/** Values that the setting may have, where they can be listed. */
+function choicesOf(issue: core.$ZodIssue, { schema, root }: Subject, path: Path): readonly unknown[] {
+  if (issue.code === 'invalid_value') return issue.values;
   if (issue.code !== 'invalid_union') {
-    const values = schemasAt(schema, path, root).flatMap((option) => allowedValues(option) ?? []);
-    return values.length > 0 ? values : undefined;
+    return schemasAt(schema, path, root).flatMap((option) => allowedValues(option) ?? []);
   }
   const { options } = issue as { options?: readonly unknown[] };
-  return options
-    ? [...options]
-    : issue.errors.flatMap((errors) => errors.flatMap((one) => (one.code === 'invalid_value' ? one.values : [])));
+  return options ?? issue.errors.flat().flatMap((one) => (one.code === 'invalid_value' ? one.values : []));
 }
 
-function allowedAt(schema: z.ZodType, path: Path, root: unknown): string[] {
+function allowedAt({ schema, root }: Subject, path: Path): string[] {
   const value = valueAt(root, path);
   return [...new Set(schemasAt(schema, path, root).flatMap((option) => allowedKeys(option, value) ?? []))];
 }

@@ -1,9 +1,7 @@
 /** YAML with positions: every value of a file knows the line and column it came from. */
-import { readFile } from 'node:fs/promises';
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { TandemError } from '../errors.js';
-import { readable } from './file-errors.js';
-import type { Path } from './settings.js';
+import type { Path } from './schema-walk.js';
 
 /** Far above any experiment, far below what would stall the parser. */
 const MAX_BYTES = 4 << 20;
@@ -19,11 +17,6 @@ export interface YamlFile {
   place(path: Path): string;
   /** `file:line:column` of the key itself. */
   keyPlace(path: Path): string;
-}
-
-/** @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, TANDEM_CONFIG_SYNTAX */
-export async function readYaml(file: string): Promise<YamlFile> {
-  return parseYaml(await readable(file, () => readFile(file)), file);
 }
 
 /** @throws TANDEM_CONFIG_SYNTAX with line and column */
