@@ -35,6 +35,9 @@ export interface MachineRequest {
   readonly settings?: readonly string[];
 }
 
+/** Places of a request that a program makes: the paths themselves. */
+const NOWHERE: Places = { place: (path) => path.join('.'), keyPlace: (path) => path.join('.') };
+
 export const machineNamed = (name: string, place?: string): Machine => machines.get(name, place);
 
 /**
@@ -42,7 +45,12 @@ export const machineNamed = (name: string, place?: string): Machine => machines.
  * @param places where the request's own parts stand, below `at`
  * @throws TANDEM_UNKNOWN_NAME, TANDEM_UNKNOWN_SETTING, TANDEM_CONFIG_INVALID, TANDEM_FILE_NOT_FOUND, TANDEM_CONFIG_SYNTAX
  */
-export function resolveMachine(request: MachineRequest, places: Places, at: Path, baseFolder: string): ResolvedMachine {
+export function resolveMachine(
+  request: MachineRequest,
+  places: Places = NOWHERE,
+  at: Path = [],
+  baseFolder = process.cwd(),
+): ResolvedMachine {
   const { machine, preset } = base(request, places, at, baseFolder);
   const changes = request.set ?? {};
   const settings = request.settings ?? [];

@@ -7,8 +7,14 @@ import { RunFolder } from '../../src/experiment/run-folder.js';
 import { EXPERIMENT, scratchFile, scratchFolder } from '../experiment/scratch.js';
 import { BUILT, isBuilt, start } from './tandem.js';
 
-/** Trains far longer than the test lasts. */
-const LONG = `${EXPERIMENT.replace('  train: 64', '  train: 64\n  validation: 16\n  test: 16\n  maxTokens: 16')}training: { batchSize: 4, steps: 100000 }\n`;
+const SMALL = EXPERIMENT.replace('  train: 64', '  train: 64\n  validation: 16\n  test: 16\n  maxTokens: 16').replace(
+  'systolic-32x32-ws\n    set: { array.rows: 16 }',
+  'leopard-ae',
+);
+/** Finishes in seconds. */
+const SHORT = `${SMALL}training: { batchSize: 8, steps: 12 }\n`;
+/** Trains far longer than a test lasts. */
+const LONG = `${SMALL}training: { batchSize: 4, steps: 100000 }\n`;
 
 describe.skipIf(!isBuilt)('the built command', () => {
   it('keeps progress out of standard output', async () => {
@@ -47,6 +53,26 @@ describe.skipIf(!isBuilt)('the built command', () => {
     again.process.kill('SIGINT');
     expect((await again.finished).code).toBe(130);
   });
+
+  it('interrupted and resumed, comes to the result of a run that never stopped', async () => {
+    const folder = scratchFolder();
+    const file = scratchFile('e.yaml', SHORT);
+    const straight = await start(['run', file, '--out', 'straight'], folder).finished;
+    expect(straight.stderr).not.toContain('TANDEM_');
+    const broken = start(['run', file, '--out', 'broken'], folder);
+    await broken.says('training baseline: started');
+    broken.process.kill('SIGINT');
+    expect((await broken.finished).code).toBe(130);
+    const resumed = await start(['run', '--resume', 'broken'], folder).finished;
+    expect(resumed).toMatchObject({ code: straight.code, stderr: expect.stringContaining('Continuing broken') });
+    const result = (name: string) => JSON.parse(readFileSync(join(folder, name, 'result.json'), 'utf8'));
+    expect({ ...result('broken'), timings: {} }).toEqual({ ...result('straight'), timings: {} });
+    for (const evidence of ['run.trace', 'report.html', 'predictions.csv']) {
+      expect(
+        readFileSync(join(folder, 'broken', evidence)).equals(readFileSync(join(folder, 'straight', evidence))),
+      ).toBe(true);
+    }
+  }, 180_000);
 
   it('killed, leaves a run that can be resumed', async () => {
     const folder = scratchFolder();
