@@ -11,7 +11,7 @@ import { sortNodes } from '../graph/check.js';
 import { pruneUnused, replaceInput, withOutputs } from '../graph/edit.js';
 import { type AttentionBlock, findAttention } from '../graph/patterns/attention.js';
 import { keyRows, replaySteps } from '../graph/patterns/replay.js';
-import { floatTensor, type Graph, int, tensor } from '../graph/types.js';
+import { floatTensor, type Graph, int, type Tensor, tensor } from '../graph/types.js';
 import { leopardRecords } from './leopard-trace.js';
 import { integerScores, quantised, quantiserStep } from './quantise.js';
 import type { InferenceRewrite, Parameters, Ranges, Technique, TrainingRewrite } from './types.js';
@@ -179,7 +179,8 @@ function countSurvivors(
   const argument = b.mul(lifted, feedName('steepness'));
   // Every head counts in the denominator, so validity is expanded to the scores' shape first.
   const valid = b.op('Expand', [validScores(b, block), b.op('Shape', [score])]);
-  const total = sumAll(b, valid);
+  // A batch of empty texts has no valid score; it counts none.
+  const total = b.op('Max', [sumAll(b, valid), b.constant(1)]);
   const share = (values: string) => b.div(sumAll(b, b.mul(values, valid)), total);
   const holds = (condition: string) => share(b.cast(condition, 'float32'));
   return {
@@ -232,10 +233,11 @@ function forInference(graph: Graph, options: LeopardOptions, parameters: Paramet
     const learned = parameters.get(thresholdName(block.layer));
     if (!learned) throw new TandemError('TANDEM_INTERNAL', `No trained threshold for layer ${block.layer}.`);
     const thresholds = Float64Array.from(learned.data as Float32Array, (th) => Math.ceil(th / realPerInteger));
+    const visible = visibleScores(b, block);
     const { kept, scores } = prunedScores(
       b,
       block,
-      integerScores(b, q, k),
+      { integer: integerScores(b, q, k), visible },
       tensor('float64', learned.shape, thresholds),
       realPerInteger,
       options,
@@ -255,6 +257,7 @@ function forInference(graph: Graph, options: LeopardOptions, parameters: Paramet
       q,
       k,
       kept,
+      visible,
       thresholds,
       steps,
       bits: options.queryKeyBits,
@@ -273,7 +276,7 @@ function forInference(graph: Graph, options: LeopardOptions, parameters: Paramet
         bits,
       })),
     ),
-    observed: traced.flatMap(({ q, k, kept }) => [q, k, kept]),
+    observed: traced.flatMap(({ q, k, kept, visible }) => [q, k, kept, ...(visible === undefined ? [] : [visible])]),
     record: (fetched, lengths, firstSequence) => leopardRecords(traced, fetched, lengths, firstSequence),
   };
 }
@@ -292,16 +295,16 @@ function missingRange(value: string): never {
 function prunedScores(
   b: GraphBuilder,
   block: AttentionBlock,
-  integer: string,
-  threshold: ReturnType<typeof tensor>,
+  { integer, visible }: { integer: string; visible: string | undefined },
+  threshold: Tensor,
   realPerInteger: number,
   options: LeopardOptions,
 ): { kept: string; scores: string } {
-  const visible = visibleScores(b, block);
   const hidden = b.scalar('float64', MASKED_INTEGER);
   const candidate = visible === undefined ? integer : b.op('Where', [visible, integer, hidden]);
-  let kept = b.op('GreaterOrEqual', [candidate, b.constant(threshold)]);
+  let kept = b.op('GreaterOrEqual', [integer, b.constant(threshold)]);
   if (options.emptyRow === 'keep-largest') kept = b.op('Or', [kept, isFirstLargest(b, candidate)]);
+  if (visible !== undefined) kept = b.op('And', [kept, visible]);
   kept = b.op('Identity', [kept], {}, `layer${block.layer}.leopard.kept`);
   const real = replaySteps(b, block, b.mul(b.cast(integer, 'float32'), b.constant(realPerInteger)));
   return { kept, scores: b.op('Where', [kept, real, b.constant(MASKED)], {}, `layer${block.layer}.leopard.scores`) };
