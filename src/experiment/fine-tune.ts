@@ -142,7 +142,12 @@ function optimizerOf({ training }: Experiment, rewrite: TrainingRewrite | undefi
   ];
   if (rewrite) {
     const names = rewrite.trainable.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    groups.unshift({ match: new RegExp(`^(${names.join('|')})$`), learningRate: rewrite.learningRate, weightDecay: 0 });
+    groups.unshift({
+      match: new RegExp(`^(${names.join('|')})$`),
+      learningRate: rewrite.learningRate,
+      weightDecay: 0,
+      until: rewrite.learnedUntil,
+    });
   }
   return { groups, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clipNorm, warmup, schedule, accumulate };
 }

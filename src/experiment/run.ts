@@ -131,14 +131,14 @@ function simulate(loaded: LoadedExperiment, folder: RunFolder, context: RunConte
   });
 }
 
-/** Accuracy and pruning on the validation split, with the learned thresholds moved up and down. */
+/** Accuracy and pruning on the test split, with the learned thresholds moved up and down. */
 function measureTradeoff(
   models: TrainedModels,
   { experiment }: LoadedExperiment,
   folder: RunFolder,
   context: RunContext,
 ): Promise<Outcome['tradeoff']> {
-  const { validation } = models.prepared;
+  const { test } = models.prepared;
   return folder.stage('trade-off', async () => {
     const points: Outcome['tradeoff'][number][] = [];
     for (const shift of experiment.tradeoff.shifts) {
@@ -150,9 +150,9 @@ function measureTradeoff(
         scores += record.queries * record.keys;
         for (const byte of record.survivors) survivors += bitCount(byte);
       };
-      const observer = { rewrite, sequences: validation.ids.length, onRecord };
+      const observer = { rewrite, sequences: test.ids.length, onRecord };
       const label = `thresholds ${shift >= 0 ? '+' : '−'}${Math.abs(shift)}`;
-      const { metrics } = await assess(rewrite.graph, validation, label, experiment.runtime, context, observer);
+      const { metrics } = await assess(rewrite.graph, test, label, experiment.runtime, context, observer);
       points.push({ shift, accuracy: metrics.accuracy!, pruningRate: scores === 0 ? 0 : 1 - survivors / scores });
     }
     return points;

@@ -2,7 +2,7 @@ import { TandemError } from '../errors.js';
 import type { Tensor } from '../graph/types.js';
 import { type AdamWKernel, adamwKernel } from './kernels/adamw.js';
 import { ParameterMemory } from './parameters.js';
-import { scheduleFactor } from './schedule.js';
+import { fallingFactor, scheduleFactor } from './schedule.js';
 import type { OptimizerOptions, ParameterGroup } from './types.js';
 
 /** A group's parameters lie side by side, so one kernel call updates them all. */
@@ -67,8 +67,14 @@ export class AdamW {
 
   /** The learning rate of each group in a step (0 …). */
   learningRates(step: number): number[] {
-    const factor = scheduleFactor(this.options, step, this.steps);
-    return this.options.groups.map(({ learningRate }) => learningRate * factor);
+    return this.options.groups.map((group) => this.#learningRate(group, step));
+  }
+
+  #learningRate({ learningRate, until }: ParameterGroup, step: number): number {
+    const { options, steps } = this;
+    return (
+      learningRate * (until === undefined ? scheduleFactor(options, step, steps) : fallingFactor(until, step, steps))
+    );
   }
 
   /**
@@ -78,9 +84,8 @@ export class AdamW {
    */
   update(step: number, from: 'gradients' | 'sums', scale: number): void {
     const { beta1, beta2, epsilon } = this.options;
-    const factor = scheduleFactor(this.options, step, this.steps);
     for (const { group, offset, count } of this.#ranges) {
-      const learningRate = group.learningRate * factor;
+      const learningRate = this.#learningRate(group, step);
       const at = (array: 'parameters' | 'gradients' | 'sums' | 'first' | 'second') =>
         this.memory.address(array) + offset * 4;
       this.#kernel.adamw(at('parameters'), at(from), at('first'), at('second'), count, {

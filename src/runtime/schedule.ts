@@ -22,3 +22,7 @@ export function scheduleFactor(
       return (1 + Math.cos(Math.PI * share)) / 2;
   }
 }
+
+/** 1 at the first step, falling linearly to 0 at the share `until` of the steps; no warm-up. */
+export const fallingFactor = (until: number, step: number, steps: number): number =>
+  Math.max(0, 1 - step / (until * steps));

@@ -62,7 +62,8 @@ function settingsOf({ trainer, order, epochs }: TrainOptions): TrainingSettings 
   const { groups, ...optimizer } = trainer.optimizer;
   const { lengths, ...sizes } = order;
   const groupTexts = groups.map(
-    ({ match, learningRate, weightDecay }) => `${match}: rate ${learningRate}, decay ${weightDecay}`,
+    ({ match, learningRate, weightDecay, until }) =>
+      `${match}: rate ${learningRate}${until === undefined ? '' : ` until ${until}`}, decay ${weightDecay}`,
   );
   return { ...optimizer, groups: groupTexts.join('; '), ...sizes, bucketed: lengths !== undefined, epochs };
 }

@@ -15,6 +15,10 @@ export interface ParameterGroup {
   readonly match: RegExp;
   readonly learningRate: number;
   readonly weightDecay: number;
+  /**
+   * Instead of the common schedule: the rate falls linearly from the first step and is 0 from this share of the steps on.
+   */
+  readonly until?: number;
 }
 
 export interface OptimizerOptions {

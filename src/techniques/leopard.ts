@@ -40,6 +40,14 @@ export const leopardOptions = z.strictObject({
     .positive()
     .default(1e-2)
     .describe('learning rate of the thresholds (recalled: 1e-2)'),
+  thresholdsUntil: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.6)
+    .describe(
+      'share of the steps over which thresholds learn; afterwards the weights settle around fixed ones (assumed)',
+    ),
   granularity: z
     .enum(['layer', 'head'])
     .default('layer')
@@ -120,7 +128,9 @@ function forTraining(graph: Graph, options: LeopardOptions): TrainingRewrite {
     const score = b.mul(block.rawScores, b.constant(block.scale), `layer${block.layer}.leopard.score`);
     const soft = softThreshold(b, score, threshold);
     replaced.set(block.softmaxInput, replaySteps(b, block, soft));
-    perLayer.push(countSurvivors(b, block, { soft, score, threshold }, options));
+    const counted = softCount(b, soft, options);
+    perLayer.push(countSurvivors(b, block, { ...counted, score, threshold }));
+    if (options.emptyRow === 'drop') replaced.set(block.context, gatedContext(b, block, counted.count));
   }
   const mean = (part: keyof Survivors) =>
     b.op(
@@ -137,6 +147,7 @@ function forTraining(graph: Graph, options: LeopardOptions): TrainingRewrite {
     graph: pruneUnused(withOutputs(rewritten, outputs)),
     trainable: blocks.map(({ layer }) => thresholdName(layer)),
     learningRate: options.thresholdLearningRate,
+    learnedUntil: options.thresholdsUntil,
     penalty,
     penaltyWeight: options.penaltyWeight,
     feeds: (step, steps) => annealed(options, step, steps),
@@ -168,23 +179,36 @@ interface Survivors {
 /** σ′(10) is 4.5e-5, a 5,000th of its peak. */
 const BAND = 10;
 
+/** k(SoftThreshold(x) + c − α) of every score, and σ of it: 1 for survivors, 0 for pruned scores. */
+function softCount(b: GraphBuilder, soft: string, { offset }: LeopardOptions): { argument: string; count: string } {
+  const lifted = b.sub(b.add(soft, feedName('depth')), b.constant(offset));
+  const argument = b.mul(lifted, feedName('steepness'));
+  return { argument, count: b.op('Sigmoid', [argument]) };
+}
+
+/**
+ * A row that attends to nothing, softly: its context times the largest count among its visible scores.
+ */
+function gatedContext(b: GraphBuilder, block: AttentionBlock, count: string): string {
+  const visible = visibleScores(b, block);
+  const seen = visible === undefined ? count : b.mul(count, b.cast(visible, 'float32'));
+  const gate = b.op('ReduceMax', [seen], { axes: { kind: 'ints', value: [-1] }, keepdims: int(1) });
+  return b.mul(block.context, gate, `layer${block.layer}.leopard.gated`);
+}
+
 /** Valid scores are those of a visible key for a query that is a real token; others do not count. */
 function countSurvivors(
   b: GraphBuilder,
   block: AttentionBlock,
-  { soft, score, threshold }: { soft: string; score: string; threshold: string },
-  options: LeopardOptions,
+  { argument, count, score, threshold }: { argument: string; count: string; score: string; threshold: string },
 ): Survivors {
-  const lifted = b.sub(b.add(soft, feedName('depth')), b.constant(options.offset));
-  const argument = b.mul(lifted, feedName('steepness'));
   // Every head counts in the denominator, so validity is expanded to the scores' shape first.
   const valid = b.op('Expand', [validScores(b, block), b.op('Shape', [score])]);
-  // A batch of empty texts has no valid score; it counts none.
-  const total = b.op('Max', [sumAll(b, valid), b.constant(1)]);
+  const total = sumAll(b, valid);
   const share = (values: string) => b.div(sumAll(b, b.mul(values, valid)), total);
   const holds = (condition: string) => share(b.cast(condition, 'float32'));
   return {
-    surrogate: share(b.op('Sigmoid', [argument])),
+    surrogate: share(count),
     alive: holds(b.op('GreaterOrEqual', [score, threshold])),
     band: holds(b.op('LessOrEqual', [b.op('Abs', [argument]), b.constant(BAND)])),
   };

@@ -10,6 +10,8 @@ export interface TrainingRewrite {
   /** New parameters (initializers of `graph`). */
   readonly trainable: readonly string[];
   readonly learningRate: number;
+  /** Share of the steps over which these parameters move; the weights then settle around fixed ones. */
+  readonly learnedUntil: number;
   /** Scalar value to add to the task loss, weighted by `penaltyWeight`. */
   readonly penalty: string;
   readonly penaltyWeight: number;
