@@ -204,7 +204,8 @@ function countSurvivors(
 ): Survivors {
   // Every head counts in the denominator, so validity is expanded to the scores' shape first.
   const valid = b.op('Expand', [validScores(b, block), b.op('Shape', [score])]);
-  const total = sumAll(b, valid);
+  // A batch of empty texts has no valid score; it counts none.
+  const total = b.op('Max', [sumAll(b, valid), b.constant(1)]);
   const share = (values: string) => b.div(sumAll(b, b.mul(values, valid)), total);
   const holds = (condition: string) => share(b.cast(condition, 'float32'));
   return {

@@ -404,21 +404,21 @@ describe('the hard rule', () => {
       ['key', 2],
       ['value', 1],
     ]);
-    const learned = floatTensor([0.3, -0.7], [1, 2, 1, 1]);
+    const learned = floatTensor([0.7, -0.3], [1, 2, 1, 1]);
     const chosen = options({ granularity: 'head', queryKeyBits: 8 });
     const rewrite = leopard.forInference(attentionModel(model), chosen, new Map([[TH, learned]]), ranges);
     const records = headsOf(rewrite, await valuesOf(rewrite.graph, feeds, rewrite.observed), [3]);
     const realPerInteger = (1 / 127) * (2 / 127) * 0.5;
     expect(records.map(({ threshold }) => threshold)).toEqual(
-      [0.3, -0.7].map((threshold) => Math.ceil(Math.fround(threshold) / realPerInteger)),
+      [0.7, -0.3].map((threshold) => Math.ceil(Math.fround(threshold) / realPerInteger)),
     );
     expect(records.map(({ queryStep, keyStep, bits }) => [queryStep, keyStep, bits])).toEqual([
       [1 / 127, 2 / 127, 8],
       [1 / 127, 2 / 127, 8],
     ]);
     expect(rewrite.heads).toEqual([
-      { layer: 0, head: 0, threshold: Math.fround(0.3), bits: 8 },
-      { layer: 0, head: 1, threshold: Math.fround(-0.7), bits: 8 },
+      { layer: 0, head: 0, threshold: Math.fround(0.7), bits: 8 },
+      { layer: 0, head: 1, threshold: Math.fround(-0.3), bits: 8 },
     ]);
     const q = Array.from(feeds.query.data as Float32Array, (value) => Math.round(value * 127));
     expect(records.flatMap((record) => [...record.q])).toEqual(q);
