@@ -5,7 +5,7 @@ import { dirname, resolve } from 'node:path';
 import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { TandemError } from '../errors.js';
-import { GraphBuilder, ONNX_TYPE } from '../graph/builder.js';
+import { GraphBuilder, ONNX_TYPE, OPSET } from '../graph/builder.js';
 import { pruneUnused, renameValues, withOutputs } from '../graph/edit.js';
 import { readModelFile } from '../graph/onnx/files.js';
 import { type Graph, int, sizeOf, type ValueInfo } from '../graph/types.js';
@@ -82,8 +82,15 @@ export function adapt(model: Graph, options: AdaptOptions): Graph {
       `Export with operator set ${OLDEST_OPSET} or later; 17 is best.`,
     );
   }
-  return classify(adaptInputs(model, options.path), options);
+  return classify(adaptInputs(raised(model, opset), options.path), options);
 }
+
+/**
+ * What encoders are made of means the same in operator sets 13 to 17, and gradients need a later one than exporters used
+ * to write by default: the model is declared to be of set 17.
+ */
+const raised = (model: Graph, opset: number): Graph =>
+  opset < OPSET ? { ...model, opsets: { ...model.opsets, '': OPSET } } : model;
 
 const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
 

@@ -11,7 +11,7 @@ import { sortNodes } from '../graph/check.js';
 import { pruneUnused, replaceInput, withOutputs } from '../graph/edit.js';
 import { type AttentionBlock, findAttention } from '../graph/patterns/attention.js';
 import { keyRows, replaySteps } from '../graph/patterns/replay.js';
-import { floatTensor, type Graph, int, type Tensor, tensor } from '../graph/types.js';
+import { floatTensor, type Graph, int, ints, type Tensor, tensor } from '../graph/types.js';
 import { leopardRecords } from './leopard-trace.js';
 import { integerScores, quantised, quantiserStep } from './quantise.js';
 import type { InferenceRewrite, Parameters, Ranges, Technique, TrainingRewrite } from './types.js';
@@ -192,7 +192,11 @@ function softCount(b: GraphBuilder, soft: string, { offset }: LeopardOptions): {
 function gatedContext(b: GraphBuilder, block: AttentionBlock, count: string): string {
   const visible = visibleScores(b, block);
   const seen = visible === undefined ? count : b.mul(count, b.cast(visible, 'float32'));
-  const gate = b.op('ReduceMax', [seen], { axes: { kind: 'ints', value: [-1] }, keepdims: int(1) });
+  // Axes became an input in operator set 18.
+  const gate =
+    b.opsets['']! < 18
+      ? b.op('ReduceMax', [seen], { axes: ints([-1]), keepdims: int(1) })
+      : b.op('ReduceMax', [seen, b.ints([-1])], { keepdims: int(1) });
   return b.mul(block.context, gate, `layer${block.layer}.leopard.gated`);
 }
 
@@ -338,7 +342,7 @@ function prunedScores(
 /** True at the first position of a row's largest score. */
 function isFirstLargest(b: GraphBuilder, candidate: string): string {
   const first = b.op('ArgMax', [candidate], { axis: int(-1), keepdims: int(1) });
-  const keys = b.op('Squeeze', [b.op('Shape', [candidate], { start: int(-1) }), b.ints([0])]);
+  const keys = b.op('Gather', [b.op('Shape', [candidate]), b.scalar('int64', -1)]);
   const positions = b.op('Range', [b.scalar('int64', 0), keys, b.scalar('int64', 1)]);
   return b.op('Equal', [positions, first]);
 }

@@ -229,7 +229,63 @@ describe('the penalty', () => {
   });
 });
 
+describe('a row that may attend to nothing, in training', () => {
+  test('has its context times the largest count of its visible scores', async () => {
+    const constants = { sharpness: 2, depth: 3, steepness: 2, offset: 1, initialThreshold: 0.2 };
+    const property = fc.asyncProperty(cases(['none', 'add', 'causal']), async (given) => {
+      const { heads, dim, tokens } = given.sizes;
+      const outputs = async (emptyRow: LeopardOptions['emptyRow']) => {
+        const model = attentionModel({ heads, dim, mask: given.mask });
+        const { graph, feeds } = leopard.forTraining(model, options({ ...constants, emptyRow }));
+        const fetched = await valuesOf(graph, { ...feedsOf(given), ...feeds(0, 1) }, ['out']);
+        return fetched.out!.data as Float32Array;
+      };
+      const gates = new Float64Array(given.sizes.batch * heads * tokens);
+      eachScore(given, feedsOf(given), (x, { item, head, query, key }) => {
+        if (!isValid(given, item, query, key)) return;
+        const { sharpness, depth, steepness, offset, initialThreshold: threshold } = constants;
+        const soft = (x >= threshold ? x : depth) * Math.tanh(sharpness * (x - threshold));
+        const row = (item * heads + head) * tokens + query;
+        gates[row] = Math.max(gates[row]!, 1 / (1 + Math.exp(-steepness * (soft + depth - offset))));
+      });
+      const [plain, gated] = [await outputs('keep-largest'), await outputs('drop')];
+      gates.forEach((gate, row) => {
+        const isReal = row % tokens < given.lengths[Math.floor(row / (heads * tokens))]!;
+        for (let d = 0; isReal && d < dim; d++)
+          expect(gated[row * dim + d]!).toBeCloseTo(plain[row * dim + d]! * gate, 4);
+      });
+    });
+    await fc.assert(property, { numRuns: 20, seed: 9 });
+  });
+});
+
+/** What a rewrite adds must be valid in the operator set that the model has; gradients exist from 16 on. */
+test.each([16, 17, 18, 20])('models of operator set %i train and run', async (opset) => {
+  const given: Case = { sizes: { batch: 1, heads: 1, tokens: 3, dim: 2 }, lengths: [2], mask: 'add', seed: 5 };
+  const graph = { ...attentionModel({ heads: 1, dim: 2 }), opsets: { '': opset } };
+  const ranges = new Map(['query', 'key', 'value'].map((name) => [name, 1]));
+  const learned = new Map([[TH, floatTensor([0.1], [1, 1, 1, 1])]]);
+  for (const emptyRow of ['keep-largest', 'drop'] as const) {
+    const { graph: training, penalty, feeds } = leopard.forTraining(graph, options({ emptyRow, depth: 3 }));
+    const b = new GraphBuilder('loss', training);
+    const loss = b.add(penalty, b.op('ReduceSum', ['out'], { keepdims: int(0) }));
+    const differentiated = differentiate(b.finish(), { loss, wrt: [TH, 'query'] });
+    const gradient = await valuesOf(differentiated, { ...feedsOf(given), ...feeds(0, 1) }, [`grad:${TH}`]);
+    expect(gradient[`grad:${TH}`]!.data[0]).toSatisfy(Number.isFinite);
+    const inference = leopard.forInference(graph, options({ emptyRow }), learned, ranges);
+    expect(headsOf(inference, await valuesOf(inference.graph, feedsOf(given), inference.observed), [2])).toHaveLength(
+      1,
+    );
+  }
+});
+
 describe('thresholds', () => {
+  test('learn over their share of the steps, at their own rate', () => {
+    const given = options({ thresholdsUntil: 0.4, thresholdLearningRate: 0.5 });
+    const rewrite = leopard.forTraining(attentionModel({ heads: 1, dim: 2 }), given);
+    expect(rewrite).toMatchObject({ trainable: [TH], learningRate: 0.5, learnedUntil: 0.4 });
+  });
+
   test('start where they are told, one per layer or one per head', () => {
     const graph = attentionModel({ heads: 3, dim: 2 });
     const initial = (granularity: LeopardOptions['granularity']) =>
