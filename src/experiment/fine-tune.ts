@@ -1,5 +1,5 @@
 /** One fine-tuning stage of a run: warm-up, baseline or adapted. */
-import { readFile, rm } from 'node:fs/promises';
+import { appendFile, readFile, rm } from 'node:fs/promises';
 import { GraphBuilder } from '../graph/builder.js';
 import { addCrossEntropy } from '../graph/losses.js';
 import type { Graph, Tensor } from '../graph/types.js';
@@ -10,6 +10,7 @@ import { Trainer } from '../runtime/trainer.js';
 import type { ParameterGroup } from '../runtime/types.js';
 import type { TrainingRewrite } from '../techniques/types.js';
 import type { RunContext } from './api.js';
+import { writable } from './file-errors.js';
 import type { Prepared } from './prepare.js';
 import type { TrainingPoint } from './result.js';
 import type { RunFolder, Stage } from './run-folder.js';
@@ -46,7 +47,7 @@ export async function fineTune(
   context: RunContext,
 ): Promise<{ parameters: Map<string, Tensor>; points: TrainingPoint[] }> {
   const points = await folder.stage(`train ${request.stage}`, (stage) =>
-    trainStage(request, prepared, experiment, stage, context),
+    writable(folder.path, () => trainStage(request, prepared, experiment, stage, context)),
   );
   const { tensors } = await readSafetensors(folder.file(weightsFile(request.stage)));
   return { parameters: new Map(tensors), points };
@@ -76,7 +77,7 @@ async function trainStage(
     runtime: experiment.runtime,
   });
   const statePath = await stage.path(`checkpoints/${name}.state.safetensors`);
-  const history = await PointHistory.open(`${statePath}.points.json`);
+  const history = await PointHistory.open(`${statePath}.points.jsonl`);
   const task = context.progress.task(`training ${name}`, steps, 'steps');
   // Examples are drawn by position modulo the split, so that a stage is a number of steps, whatever the split's size.
   const { ids, labels } = prepared.train;
@@ -102,8 +103,7 @@ async function trainStage(
           const penalty = rewrite ? scalar(rewrite.penalty) : 0;
           const watched = Object.entries(rewrite?.monitors ?? {}).map(([monitor, value]) => [monitor, scalar(value)]);
           const monitors = Object.fromEntries(watched) as Record<string, number>;
-          history.add({ stage: name, step, loss: scalar(taskLoss), penalty, thresholds, monitors });
-          if ((step + 1) % SAVE_EVERY === 0) await history.save();
+          await history.add({ stage: name, step, loss: scalar(taskLoss), penalty, thresholds, monitors });
           task.update(step + 1, `loss ${scalar(taskLoss).toFixed(3)}`);
         },
       });
@@ -113,9 +113,6 @@ async function trainStage(
       metadata: { stage: name },
     });
     await stage.keep(weightsFile(name));
-  } catch (cause) {
-    await history.save();
-    throw cause;
   } finally {
     task.end();
     await trainer.dispose();
@@ -152,7 +149,10 @@ function optimizerOf({ training }: Experiment, rewrite: TrainingRewrite | undefi
   return { groups, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clipNorm, warmup, schedule, accumulate };
 }
 
-/** The course of a training, saved beside its checkpoint so that a resumed stage keeps the points before it. */
+/**
+ * The course of a training, one line of JSON per step beside its checkpoint: lines are added before a checkpoint holds
+ * their step, so that a killed and resumed stage lacks none.
+ */
 class PointHistory {
   readonly #points: Map<number, TrainingPoint>;
 
@@ -164,24 +164,29 @@ class PointHistory {
   }
 
   static async open(path: string): Promise<PointHistory> {
-    const text = await readFile(path, 'utf8').catch(() => '[]');
-    return new PointHistory(path, JSON.parse(text) as TrainingPoint[]);
+    const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
+    // What follows the last line break was cut off by a kill; its step is done again.
+    const history = new PointHistory(
+      path,
+      lines.slice(0, -1).map((line) => JSON.parse(line) as TrainingPoint),
+    );
+    await writeWhole(path, history.points().map(lineOf).join(''));
+    return history;
   }
 
   /** A step that is done again after a resume replaces its earlier self. */
-  add(point: TrainingPoint): void {
+  async add(point: TrainingPoint): Promise<void> {
     this.#points.set(point.step, point);
+    await appendFile(this.path, lineOf(point));
   }
 
   points(): TrainingPoint[] {
     return [...this.#points.values()].sort((a, b) => a.step - b.step);
   }
 
-  async save(): Promise<void> {
-    await writeWhole(this.path, JSON.stringify(this.points()));
-  }
-
   async remove(): Promise<void> {
     await rm(this.path, { force: true });
   }
 }
+
+const lineOf = (point: TrainingPoint): string => `${JSON.stringify(point)}\n`;

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { datasets } from '../data/registry.js';
 import { TandemError } from '../errors.js';
@@ -12,7 +13,7 @@ import { tandemVersion } from '../version.js';
 import type { EvaluationRequest, EvaluationResult, ExportSummary, Pipeline, RunContext } from './api.js';
 import { assess } from './assess.js';
 import { writable } from './file-errors.js';
-import { encode } from './prepare.js';
+import { encode, requireExamples } from './prepare.js';
 import { RunFolder } from './run-folder.js';
 import { type Experiment, optionsOf } from './schema.js';
 import { trainModels } from './trained.js';
@@ -20,7 +21,13 @@ import { trainModels } from './trained.js';
 type ModelKind = EvaluationResult['model'];
 
 /** What an exported file says of itself, so that it can be evaluated without its run. */
-const METADATA = { model: 'tandem.model', experiment: 'tandem.experiment', version: 'tandem.version' } as const;
+const METADATA = {
+  model: 'tandem.model',
+  experiment: 'tandem.experiment',
+  /** Where the experiment's relative paths (tokenizer, data) start. */
+  folder: 'tandem.folder',
+  version: 'tandem.version',
+} as const;
 
 /** Models and what is needed to feed them. */
 interface Source {
@@ -36,8 +43,10 @@ export const evaluateModel: Pipeline['evaluateModel'] = async (request, context)
   const name = request.dataset ?? experiment.task.dataset;
   const { validation, test } = experiment.task;
   const sizes = name === experiment.task.dataset ? { train: 1, validation, test } : {};
-  const folder = request.folder ?? (name === experiment.task.dataset ? experiment.task.folder : undefined);
+  const own = name === experiment.task.dataset ? experiment.task.folder : undefined;
+  const folder = request.folder ?? (own && resolve(baseFolder, own));
   const dataset = await datasets.get(name).load({ seed: experiment.seed, sizes, folder });
+  requireExamples(dataset, [request.split]);
   requireClasses(graphs[0]!.graph, dataset.classes.length, request);
   const { name: family, options } = optionsOf(experiment.model);
   const loadContext = { classes: dataset.classes.length, seed: experiment.seed, baseFolder };
@@ -53,7 +62,7 @@ export const evaluateModel: Pipeline['evaluateModel'] = async (request, context)
 };
 
 export const exportModel: Pipeline['exportModel'] = async ({ run, output, model }, context) => {
-  const { graphs, experiment } = await runSource(run, context);
+  const { graphs, experiment, baseFolder } = await runSource(run, context);
   const { graph } = graphs.find((candidate) => candidate.model === model)!;
   const named = {
     ...graph,
@@ -62,6 +71,7 @@ export const exportModel: Pipeline['exportModel'] = async ({ run, output, model 
       [METADATA.model]: model,
       [METADATA.version]: tandemVersion,
       [METADATA.experiment]: JSON.stringify(experiment),
+      [METADATA.folder]: baseFolder,
     },
   };
   await writable(output, async () => writeModelFile(output, named));
@@ -110,7 +120,11 @@ function exportedSource(path: string): Source {
         'Name a run folder, or a file that `tandem export` wrote; any other model runs as `model: { name: onnx }`.',
     });
   }
-  return { graphs: [{ model, graph }], experiment: JSON.parse(experiment) as Experiment, baseFolder: process.cwd() };
+  return {
+    graphs: [{ model, graph }],
+    experiment: JSON.parse(experiment) as Experiment,
+    baseFolder: graph.metadata[METADATA.folder] ?? process.cwd(),
+  };
 }
 
 function requireClasses(graph: Graph, classes: number, { dataset }: EvaluationRequest): void {

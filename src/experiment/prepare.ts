@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 import { datasets } from '../data/registry.js';
 import type { Example, SplitDataset } from '../data/types.js';
+import { TandemError } from '../errors.js';
 import { checkFinite } from '../graph/check.js';
 import { modelFamilies } from '../models/registry.js';
 import type { ClassifierModel, Tokenizer } from '../models/types.js';
@@ -25,13 +26,14 @@ export interface Prepared {
   readonly test: EncodedSplit;
 }
 
-/** @throws what the model family and the data set throw; TANDEM_WEIGHTS_NOT_FINITE */
+/** @throws what the model family and the data set throw; TANDEM_WEIGHTS_NOT_FINITE, TANDEM_DATA_INVALID */
 export async function prepare({ experiment, baseFolder }: LoadedExperiment): Promise<Prepared> {
   const { task, seed } = experiment;
   const source = datasets.get(task.dataset);
   const folder = task.folder === undefined ? undefined : resolve(baseFolder, task.folder);
   const { train, validation, test } = task;
   const dataset = await source.load({ seed, sizes: { train, validation, test }, folder });
+  requireExamples(dataset, ['train', 'test']);
   const { name, options } = optionsOf(experiment.model);
   const model = await modelFamilies.get(name).load(options, { classes: dataset.classes.length, seed, baseFolder });
   checkFinite(model.graph);
@@ -45,6 +47,17 @@ export async function prepare({ experiment, baseFolder }: LoadedExperiment): Pro
     validation: encoded(dataset.validation),
     test: encoded(dataset.test),
   };
+}
+
+/** Small data sets leave nothing for a split that is cut from the training examples. */
+export function requireExamples(dataset: SplitDataset, splits: readonly ('train' | 'validation' | 'test')[]): void {
+  for (const split of splits) {
+    if (dataset[split].length > 0) continue;
+    throw new TandemError('TANDEM_DATA_INVALID', `The ${split} split of "${dataset.name}" has no examples.`, {
+      place: dataset.source,
+      remedy: 'Add examples, or give the split a file of its own.',
+    });
+  }
 }
 
 export function encode(tokenizer: Tokenizer, examples: readonly Example[], maxTokens: number): EncodedSplit {

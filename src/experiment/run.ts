@@ -1,13 +1,15 @@
 /** The pipeline: fine-tune, adapt, measure and trace, simulate, report. A resumed run goes on behind the last stage done. */
 import { readFile } from 'node:fs/promises';
+import { TandemError } from '../errors.js';
 import { writeReport } from '../report/files.js';
 import { csv } from '../report/tables.js';
 import { TraceWriter } from '../trace/files.js';
-import { TraceStatistics } from '../trace/statistics.js';
+import { TraceStatistics, visibleKeys } from '../trace/statistics.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
 import { tandemVersion } from '../version.js';
-import type { Pipeline, RunContext } from './api.js';
+import type { Pipeline, RunContext, TrainingSummary } from './api.js';
 import { assess } from './assess.js';
+import { writable, writeFailure } from './file-errors.js';
 import type { LoadedExperiment } from './load.js';
 import { headStatistics, type Measured, type Outcome, resultOf } from './outcome.js';
 import type { MachineOutcome, RunResult } from './result.js';
@@ -19,7 +21,10 @@ export { evaluateModel, exportModel } from './models.js';
 
 export const TRACE_FILE = 'run.trace';
 
-export const runExperiment: Pipeline['runExperiment'] = async (loaded, folder, context) => {
+export const runExperiment: Pipeline['runExperiment'] = (loaded, folder, context) =>
+  interruptible(folder, context, () => runStages(loaded, folder, context));
+
+async function runStages(loaded: LoadedExperiment, folder: RunFolder, context: RunContext): Promise<RunResult> {
   if (folder.finished) return JSON.parse(await readFile(folder.file(RESULT_FILE), 'utf8')) as RunResult;
   const timings: Record<string, number> = {};
   const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
@@ -35,7 +40,7 @@ export const runExperiment: Pipeline['runExperiment'] = async (loaded, folder, c
   const result = resultOf({ loaded, models, measured, machines, tradeoff, timings });
   const task = context.progress.task('writing the report');
   await folder.stage('report', async (stage) => {
-    await writeReport(folder.path, result);
+    await writable(folder.path, () => writeReport(folder.path, result));
     await stage.keep('report.html');
     await stage.write('machines.csv', machineTable(machines));
     await stage.write(RESULT_FILE, `${JSON.stringify(result, null, 2)}\n`);
@@ -44,9 +49,27 @@ export const runExperiment: Pipeline['runExperiment'] = async (loaded, folder, c
   await folder.finish();
   task.end();
   return result;
-};
+}
 
-export const trainModel: Pipeline['trainModel'] = async (loaded, folder, context) => {
+export const trainModel: Pipeline['trainModel'] = (loaded, folder, context) =>
+  interruptible(folder, context, () => trainStages(loaded, folder, context));
+
+/** However the parts say that they were stopped, the run says that it was interrupted, and how to go on. */
+async function interruptible<T>(folder: RunFolder, { signal }: RunContext, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    const isStop = !(cause instanceof TandemError) || cause.code === 'TANDEM_ABORTED';
+    if (!signal?.aborted || !isStop) throw cause;
+    throw new TandemError('TANDEM_INTERRUPTED', 'The run was stopped before its end.', {
+      place: folder.path,
+      remedy: `Continue it: tandem run --resume ${folder.path}`,
+      cause,
+    });
+  }
+}
+
+async function trainStages(loaded: LoadedExperiment, folder: RunFolder, context: RunContext): Promise<TrainingSummary> {
   const models = await trainModels(loaded, folder, context);
   const { accuracy, summary } = await measure(models, loaded, folder, context);
   const heads = headStatistics(summary, models.adapted.heads, []);
@@ -55,7 +78,7 @@ export const trainModel: Pipeline['trainModel'] = async (loaded, folder, context
     pruningRate: summary.pruningRate,
     thresholds: heads.map(({ layer, head, threshold }) => ({ layer, head, threshold })),
   };
-};
+}
 
 /** Both models on the held-out test split; what the adapted one decided goes into the trace. */
 function measure(
@@ -72,7 +95,8 @@ function measure(
     const sequences = trace.sequences === 'all' ? test.ids.length : Math.min(trace.sequences, test.ids.length);
     const header = traceHeader(models, technique.name, sequences, seed);
     const statistics = new TraceStatistics(header);
-    const writer = await TraceWriter.create(await stage.path(TRACE_FILE), header);
+    const tracePath = await stage.path(TRACE_FILE);
+    const writer = await writable(tracePath, () => TraceWriter.create(tracePath, header));
     try {
       const onRecord = async (record: TraceRecord) => {
         statistics.add(record);
@@ -95,7 +119,7 @@ function measure(
       };
     } catch (cause) {
       await writer.abort();
-      throw cause;
+      throw writeFailure(writer.path, cause);
     }
   });
 }
@@ -147,7 +171,7 @@ function measureTradeoff(
       let survivors = 0;
       const onRecord = (record: TraceRecord) => {
         if (record.kind !== 'attention-head') return;
-        scores += record.queries * record.keys;
+        for (let query = 0; query < record.queries; query++) scores += visibleKeys(record, query);
         for (const byte of record.survivors) survivors += bitCount(byte);
       };
       const observer = { rewrite, sequences: test.ids.length, onRecord };

@@ -13,6 +13,7 @@ export interface TrainOptions {
   readonly epochs: number;
   /** The feeds for one batch of examples in a step. */
   feeds(examples: readonly number[], step: number): Feeds;
+  /** Called after each step, before a checkpoint holds it: what is kept here of a step is never behind the checkpoint. */
   readonly onStep?: (result: StepResult, steps: number) => void | Promise<void>;
   /** Stops between two steps, after writing the checkpoint if there is one. */
   readonly signal?: AbortSignal;
@@ -50,9 +51,9 @@ export async function train(options: TrainOptions): Promise<void> {
       checkAborted(signal, checkpoint && `Run again to continue from ${checkpoint.path}.`);
       const group = groups[step - epoch * stepsPerEpoch]!;
       const result = await trainer.step(...group.map((examples) => feeds(examples, step)));
+      await onStep?.(result, steps);
       const due = checkpoint && (trainer.stepsDone % checkpoint.everySteps === 0 || trainer.stepsDone === steps);
       if (due) await saveCheckpoint(checkpoint.path, trainer, settings);
-      await onStep?.(result, steps);
     }
   }
 }

@@ -10,6 +10,12 @@ export function scratchFolder(): string {
   return folder;
 }
 
+/** A folder for all tests of a file; `remove` it in afterAll. */
+export function keptFolder(): { folder: string; remove: () => void } {
+  const folder = mkdtempSync(join(tmpdir(), 'tandem-test-'));
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
+}
+
 export function scratchFile(name: string, content: string | Uint8Array): string {
   const path = join(scratchFolder(), name);
   writeFileSync(path, content);
