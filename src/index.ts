@@ -39,9 +39,11 @@ export { type TrainOptions, train } from './runtime/train.js';
 export { Trainer, type TrainerOptions } from './runtime/trainer.js';
 // Running and training it
 export * from './runtime/types.js';
+export { checkMachine, type MachineSubject } from './simulator/conformance.js';
 export { ConservationLaws } from './simulator/conservation.js';
 export { machines } from './simulator/registry.js';
 export * from './simulator/types.js';
+export { checkTechnique, type TechniqueSubject } from './techniques/conformance.js';
 export { techniques } from './techniques/registry.js';
 export * from './techniques/types.js';
 export { decodeTrace } from './trace/decode.js';

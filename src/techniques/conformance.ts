@@ -1,0 +1,146 @@
+/** What every technique promises, checked on one that a program brings: for its tests, whatever their framework. */
+import { withOutputs } from '../graph/edit.js';
+import { differentiate } from '../graph/gradients/index.js';
+import { encodeModel } from '../graph/onnx/encode.js';
+import type { Graph, Tensor } from '../graph/types.js';
+import type { Feeds, Fetched } from '../runtime/types.js';
+import { decodeTrace } from '../trace/decode.js';
+import { encodeEnd, encodeHeader, encodeRecord } from '../trace/encode.js';
+import type { TraceRecord } from '../trace/types.js';
+import type { Parameters, Ranges, Technique } from './types.js';
+
+export interface TechniqueSubject {
+  /** Options as a user writes them; the technique's schema fills in the rest. */
+  readonly options: unknown;
+  /** A model that the technique applies to, with an output `logits`. */
+  readonly graph: Graph;
+  /** A batch for it, its rows padded at their ends. */
+  readonly feeds: Feeds;
+  /** Real tokens of each row. */
+  readonly lengths: readonly number[];
+  /** Values of the graph's outputs. */
+  run(graph: Graph, feeds: Feeds): Promise<Fetched>;
+}
+
+type Promised = (text: string, kept: boolean) => void;
+
+/** Rewrites and runs the model, and returns each broken promise in words; none: the technique keeps them all. */
+export async function checkTechnique<Options>(
+  technique: Technique<Options>,
+  subject: TechniqueSubject,
+): Promise<string[]> {
+  const parsed = technique.schema.safeParse(subject.options);
+  if (!parsed.success) return [`its schema takes the options (${parsed.error.message})`];
+  const broken: string[] = [];
+  const promise: Promised = (text, kept) => {
+    if (!kept) broken.push(text);
+  };
+  const before = encodeModel(subject.graph);
+  const parameters = await checkTraining(technique, parsed.data, subject, promise);
+  await checkInference(technique, parsed.data, subject, parameters, promise);
+  promise('it leaves the model that it is given as it is', sameBytes(encodeModel(subject.graph), before));
+  return broken;
+}
+
+/** @returns the parameters at the start of training */
+async function checkTraining<Options>(
+  technique: Technique<Options>,
+  options: Options,
+  { graph, feeds, run }: TechniqueSubject,
+  promise: Promised,
+): Promise<Parameters> {
+  const rewrite = technique.forTraining(graph, options);
+  const { trainable, penalty, monitors } = rewrite;
+  const own = new Set(graph.inputs.map(({ name }) => name));
+  const added = rewrite.graph.inputs.map(({ name }) => name).filter((name) => !own.has(name));
+  const steps = 5;
+  for (let step = 0; step < steps; step++) {
+    const names = Object.keys(rewrite.feeds(step, steps));
+    const covers = names.length === added.length && added.every((name) => names.includes(name));
+    promise(`feeds(${step}, ${steps}) gives exactly the inputs that training adds (${added.join(', ')})`, covers);
+  }
+  for (const name of trainable) {
+    const isNew = rewrite.graph.initializers.has(name) && !graph.initializers.has(name);
+    promise(`its parameter "${name}" is a new initializer`, isNew);
+  }
+  const share = rewrite.learnedUntil;
+  promise('its parameters learn, over a share of the steps', rewrite.learningRate > 0 && share > 0 && share <= 1);
+  const scalars = [penalty, ...Object.values(monitors)];
+  const gradients = trainable.map((name) => `grad:${name}`);
+  const training = withOutputs(differentiate(rewrite.graph, { loss: penalty, wrt: trainable }), [
+    'logits',
+    ...scalars,
+    ...gradients,
+  ]);
+  const fetched = await run(training, { ...feeds, ...rewrite.feeds(0, steps) });
+  for (const name of scalars) {
+    const isScalar = fetched[name]!.data.length === 1 && finite(fetched[name]!);
+    promise(`"${name}" is one finite number`, isScalar);
+  }
+  for (const name of gradients) promise(`the gradient of the penalty "${name}" is finite`, finite(fetched[name]!));
+  promise('logits in training are finite', finite(fetched.logits!));
+  return rewrite.graph.initializers;
+}
+
+async function checkInference<Options>(
+  technique: Technique<Options>,
+  options: Options,
+  { graph, feeds, lengths, run }: TechniqueSubject,
+  parameters: Parameters,
+  promise: Promised,
+): Promise<void> {
+  const calibrated = technique.calibrated(graph, options);
+  const ranges: Ranges = new Map(
+    Object.entries(calibrated.length > 0 ? await run(withOutputs(graph, calibrated), feeds) : {}).map(
+      ([name, { data }]) => [name, Array.from(data as Float32Array, Math.abs).reduce((a, b) => Math.max(a, b), 0)],
+    ),
+  );
+  const rewrite = technique.forInference(graph, options, parameters, ranges);
+  const again = technique.forInference(graph, options, parameters, ranges);
+  promise('equal input gives an equal rewrite', sameBytes(encodeModel(rewrite.graph), encodeModel(again.graph)));
+  const signature = ({ inputs, outputs }: Graph) => JSON.stringify([inputs, outputs]);
+  promise(
+    'the adapted model has the inputs and outputs of the original',
+    signature(rewrite.graph) === signature(graph),
+  );
+  const fetched = await run(withOutputs(rewrite.graph, ['logits', ...rewrite.observed]), feeds);
+  promise('logits of the adapted model are finite', finite(fetched.logits!));
+  const FIRST = 3;
+  const records = [...rewrite.record(fetched, lengths, FIRST)];
+  promise('it records what it decided', records.length > 0);
+  const sequences = records.map(({ sequence }) => sequence);
+  const inOrder = sequences.every((sequence, i) => i === 0 || sequences[i - 1]! <= sequence);
+  const allThere = lengths.every((_, row) => sequences.includes(FIRST + row));
+  const noOther = sequences.every((sequence) => sequence >= FIRST && sequence < FIRST + lengths.length);
+  promise('records go sequence by sequence, from the first number given', inOrder && allThere && noOther);
+  for (const record of records) {
+    if (record.kind !== 'attention-head') continue;
+    const at = `sequence ${record.sequence}, layer ${record.layer}, head ${record.head}`;
+    promise(`the record of ${at} holds real tokens only`, record.queries === lengths[record.sequence - FIRST]);
+    const ruled = rewrite.heads.some(({ layer, head }) => layer === record.layer && head === record.head);
+    promise(`there is a rule for layer ${record.layer}, head ${record.head}`, ruled);
+  }
+  const ordered = rewrite.heads.every(({ layer, head }, i, { [i - 1]: previous }) => {
+    return !previous || previous.layer < layer || (previous.layer === layer && previous.head < head);
+  });
+  promise('rules are in order of layer, then head', ordered);
+  promise('records survive being written and read', await survivesTrace(records));
+}
+
+async function survivesTrace(records: readonly TraceRecord[]): Promise<boolean> {
+  const header = { producer: '', model: '', task: '', technique: '', layers: 0, headsPerLayer: [], notes: {} };
+  const bytes = records.map(encodeRecord);
+  async function* chunks() {
+    yield encodeHeader(header);
+    yield* bytes;
+    yield encodeEnd(records.length);
+  }
+  const read: Uint8Array[] = [];
+  for await (const record of (await decodeTrace(chunks())).records) read.push(encodeRecord(record));
+  return read.length === bytes.length && read.every((record, i) => sameBytes(record, bytes[i]!));
+}
+
+const finite = ({ data }: Tensor): boolean => (data as Float32Array).every(Number.isFinite);
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, i) => byte === b[i]);

@@ -1,0 +1,85 @@
+import { describe, expect, test } from 'vitest';
+import { readPreset } from '../../src/hardware/preset-files.js';
+import { presetConfig } from '../../src/hardware/presets.js';
+import { checkMachine, type MachineSubject } from '../../src/simulator/conformance.js';
+import { leopard } from '../../src/simulator/leopard.js';
+import { machines } from '../../src/simulator/registry.js';
+import { systolic } from '../../src/simulator/systolic.js';
+import type { Machine, SimulationResult, Workload } from '../../src/simulator/types.js';
+import { gaussianHead, traceOf } from './heads.js';
+
+const records = [
+  gaussianHead({ tokens: 20, pruned: 0.7 }),
+  gaussianHead({ tokens: 9, pruned: 0.99, seed: 2, sequence: 1 }),
+  gaussianHead({ tokens: 12, pruned: 0.5, seed: 3, sequence: 2, causal: true }),
+];
+const WORKLOADS: Readonly<Record<Workload['kind'], () => Workload>> = {
+  trace: () => traceOf(records),
+  gemms: () => ({
+    kind: 'gemms',
+    layers: [
+      { name: 'first', m: 40, n: 24, k: 64 },
+      { name: 'second', m: 7, n: 100, k: 3 },
+    ],
+  }),
+};
+
+/** Of the machine's first preset. */
+const configOf = (machine: Machine) => presetConfig(readPreset(machine.presets[0]!), machine.schema) as object;
+
+const combinations = machines
+  .list()
+  .flatMap((machine) => machine.accepts.map((kind) => [machine.name, kind, machine] as const));
+
+test.each(combinations)('%s keeps what machines promise on %s', async (_, kind, machine) => {
+  expect(await checkMachine(machine, { config: configOf(machine), workload: WORKLOADS[kind] })).toEqual([]);
+});
+
+test.each([
+  [leopard, 'trace', { frontEnd: { kind: 'bit-parallel' } }],
+  [leopard, 'trace', { tiles: 3, frontEnd: { bitsPerCycle: 4 }, dram: 'ddr4' }],
+  [leopard, 'trace', { buffers: { keyBytes: 16 } }],
+  [systolic, 'gemms', { dataflow: 'os' }],
+  [systolic, 'trace', { dataflow: 'is' }],
+] as const)('%o on %s keeps it with %o', async (machine, kind, config) => {
+  const subject: MachineSubject = { config: { ...configOf(machine as Machine), ...config }, workload: WORKLOADS[kind] };
+  expect(await checkMachine(machine as Machine, subject)).toEqual([]);
+});
+
+describe('a machine that breaks a promise is told which', () => {
+  const broken = (change: (result: SimulationResult) => Partial<SimulationResult>) => {
+    const machine: Machine = {
+      ...(systolic as Machine),
+      simulate: async (config, workload, options) => {
+        const result = await (systolic as Machine).simulate(config, workload, options);
+        return result.feasible ? { ...result, ...change(result) } : result;
+      },
+    };
+    return checkMachine(machine, { config: configOf(machine), workload: WORKLOADS.gemms });
+  };
+
+  test('energy that does not add up', async () => {
+    expect(await broken(({ energyPicojoules }) => ({ energyPicojoules: energyPicojoules * 1.01 }))).toEqual([
+      'energies of the components sum to the total',
+      'energies of the parts sum to the total',
+    ]);
+  });
+
+  test('results that differ from one run to the next', async () => {
+    let runs = 0;
+    expect(await broken(({ cycles }) => ({ cycles: cycles + runs++ }))).toEqual(['equal workloads give equal results']);
+  });
+
+  test('no laws, no name, units that are busier than time', async () => {
+    expect(await broken(() => ({ conservation: [], name: 'mine', utilisation: { array: 1.5 } }))).toEqual([
+      'the result bears the given name',
+      'there are laws of conservation',
+      'utilisation of array is in 0 … 1',
+    ]);
+  });
+
+  test('configuration that its schema refuses', async () => {
+    const found = await checkMachine(systolic as Machine, { config: { dataflow: 'xs' }, workload: WORKLOADS.gemms });
+    expect(found).toEqual([expect.stringContaining('its schema')]);
+  });
+});
