@@ -64,7 +64,8 @@ async function checkTraining<Options>(
     promise(`its parameter "${name}" is a new initializer`, isNew);
   }
   const share = rewrite.learnedUntil;
-  promise('its parameters learn, over a share of the steps', rewrite.learningRate > 0 && share > 0 && share <= 1);
+  const learns = rewrite.learningRate > 0 && share > 0 && share <= 1;
+  promise('its parameters learn, over a share of the steps', learns || trainable.length === 0);
   const scalars = [penalty, ...Object.values(monitors)];
   const gradients = trainable.map((name) => `grad:${name}`);
   const training = withOutputs(differentiate(rewrite.graph, { loss: penalty, wrt: trainable }), [

@@ -37,6 +37,19 @@ test.each([
   expect(await checkTechnique(leopard, subject(options))).toEqual([]);
 });
 
+test('a technique without parameters keeps it too', async () => {
+  const learnsNothing: Technique = {
+    ...(leopard as Technique),
+    forTraining: (model, options) => ({
+      ...leopard.forTraining(model, options as never),
+      trainable: [],
+      learningRate: 0,
+      learnedUntil: 1,
+    }),
+  };
+  expect(await checkTechnique(learnsNothing, subject({}))).toEqual([]);
+});
+
 describe('a technique that breaks a promise is told which', () => {
   const broken = (change: Partial<Technique>) => checkTechnique({ ...(leopard as Technique), ...change }, subject({}));
 
