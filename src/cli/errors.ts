@@ -2,6 +2,7 @@
 import { CommanderError } from 'commander';
 import { ERROR_CODES, TandemError } from '../errors.js';
 import { writeFailure } from '../experiment/file-errors.js';
+import { printable } from '../report/html.js';
 import { InvalidSettings, type Problem } from '../settings/validate.js';
 
 /** Any error as one that has a code. */
@@ -34,14 +35,17 @@ function problemsOf(error: TandemError): Problem[] {
   return [{ code, message, place, remedy }];
 }
 
-/** Lines for people: code and message, place, remedy; several problems of one file one after another. */
+/**
+ * Lines for people: code and message, place, remedy; several problems of one file one after another. Control characters,
+ * which a quoted file may hold, are made harmless.
+ */
 export function errorText(error: TandemError): string {
-  return problemsOf(error)
+  const text = problemsOf(error)
     .map(({ code, message, place, remedy }) =>
       [`${code}: ${message}`, place && `  at   ${place}`, remedy && `  fix  ${remedy}`].filter(Boolean).join('\n'),
     )
-    .join('\n')
-    .concat('\n');
+    .join('\n');
+  return `${printable(text)}\n`;
 }
 
 /** The same for scripts: `{ error: { code, exit, message, place, remedy, problems } }`. */

@@ -1,6 +1,7 @@
 /** What `run` and `train` share: opening a new or an unfinished run folder, and leaving it in good order. */
 import { type Command, Option } from 'commander';
 import { TandemError } from '../errors.js';
+import { shellWord, writeFailure } from '../experiment/file-errors.js';
 import { type LoadedExperiment, loadExperiment } from '../experiment/load.js';
 import { RunFolder } from '../experiment/run-folder.js';
 import type { TableFormat } from '../report/tables.js';
@@ -47,10 +48,11 @@ export async function inRunFolder<T>(
   try {
     return await work(loaded, folder);
   } catch (cause) {
-    if (!context.interrupted) throw cause;
+    // What the system says of a failed write does not always name the file.
+    if (!context.interrupted) throw writeFailure(folder.path, cause);
     throw new TandemError('TANDEM_INTERRUPTED', 'Interrupted before the work was done.', {
       place: folder.path,
-      remedy: `Continue with: tandem ${command} --resume ${folder.path}`,
+      remedy: `Continue with: tandem ${command} --resume ${shellWord(folder.path)}`,
       cause,
     });
   } finally {

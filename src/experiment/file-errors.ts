@@ -1,6 +1,11 @@
 /** Turns what the operating system says about files into errors that say what to do. */
 import { TandemError } from '../errors.js';
 
+/** A path as one word of a command line that can be copied. */
+export function shellWord(path: string): string {
+  return /^[\w./:@%+=,-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
+}
+
 const errno = (cause: unknown): string | undefined => (cause as NodeJS.ErrnoException | undefined)?.code;
 
 /** @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE; other errors pass through */
@@ -44,6 +49,13 @@ export async function writable<T>(path: string, write: () => Promise<T>): Promis
   }
 }
 
+const WRITE_REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: 'Check that its folder exists and that you may write there, or choose another place.',
+  ENOTDIR: 'A part of the path is a file, not a folder: choose another place.',
+  EISDIR: 'It is a folder: name a file in it.',
+  ENAMETOOLONG: 'Choose a shorter name.',
+};
+
 /** What a failed write means, for writers that have their own way to catch. */
 export function writeFailure(path: string, cause: unknown): unknown {
   switch (errno(cause)) {
@@ -65,7 +77,7 @@ export function writeFailure(path: string, cause: unknown): unknown {
     case 'ENAMETOOLONG':
       return new TandemError('TANDEM_NOT_WRITABLE', `"${path}" cannot be written (${errno(cause)}).`, {
         place: path,
-        remedy: 'Choose a folder that you may write to with --out.',
+        remedy: WRITE_REMEDIES[errno(cause)!] ?? 'Choose a place that you may write to.',
         cause,
       });
     default:

@@ -4,7 +4,7 @@ import { TandemError } from '../errors.js';
 import { readPreset } from '../hardware/preset-files.js';
 import type { Preset } from '../hardware/presets.js';
 import type { Constant } from '../hardware/types.js';
-import type { Path } from '../settings/schema-walk.js';
+import { isRecord, type Path } from '../settings/schema-walk.js';
 import { applySet, setAt, splitSetting, withSettings } from '../settings/set.js';
 import { type Places, validateSettings } from '../settings/validate.js';
 import { machines } from '../simulator/registry.js';
@@ -52,7 +52,7 @@ export function resolveMachine(
   baseFolder = process.cwd(),
 ): ResolvedMachine {
   const { machine, preset } = base(request, places, at, baseFolder);
-  const changes = request.set ?? {};
+  const changes = flattened(request.set ?? {});
   const settings = request.settings ?? [];
   let config: unknown = preset?.config ?? request.config ?? {};
   for (const [path, value] of Object.entries(changes)) {
@@ -68,6 +68,17 @@ export function resolveMachine(
     config: validateSettings(machine.schema, config, stated),
     provenance: (preset?.provenance ?? []).filter(({ name }) => !changed.some((path) => name.endsWith(`.${path}`))),
   };
+}
+
+/** `{ frontEnd: { units: 8 } }` changes the one setting that `{ frontEnd.units: 8 }` does, and leaves the rest of the group. */
+function flattened(set: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(set).flatMap(([key, value]) =>
+      isRecord(value)
+        ? Object.entries(flattened(value)).map(([path, inner]) => [`${key}.${path}`, inner] as const)
+        : [[key, value] as const],
+    ),
+  );
 }
 
 /** The machine, and the preset that it starts from, if any. */

@@ -7,7 +7,7 @@ import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { TandemError } from '../errors.js';
 import { packageVersion, tandemVersion } from '../version.js';
-import { readable, writable } from './file-errors.js';
+import { readable, shellWord, writable } from './file-errors.js';
 import { type LoadedExperiment, loadExperiment } from './load.js';
 import { RunLock } from './run-lock.js';
 import {
@@ -73,7 +73,18 @@ export class RunFolder {
    */
   static async create(loaded: LoadedExperiment, options: CreateOptions = {}): Promise<RunFolder> {
     const wanted = options.out ?? join('runs', loaded.experiment.name);
-    const path = options.out === undefined && !options.force ? await free(wanted) : wanted;
+    if (options.out !== undefined || options.force) return RunFolder.#createAt(wanted, loaded, options);
+    for (;;) {
+      try {
+        return await RunFolder.#createAt(await free(wanted), loaded, options);
+      } catch (cause) {
+        // Another run took the name since it was found free.
+        if (!(cause instanceof TandemError && cause.code === 'TANDEM_RUN_EXISTS')) throw cause;
+      }
+    }
+  }
+
+  static async #createAt(path: string, loaded: LoadedExperiment, options: CreateOptions): Promise<RunFolder> {
     await refuseTaken(path, options.force ?? false);
     const draft = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
     try {
@@ -272,7 +283,7 @@ function taken(path: string, isRun: boolean): TandemError {
     {
       place: path,
       remedy: isRun
-        ? `Continue it with \`tandem run --resume ${path}\`, replace it with --force, or choose another folder with --out.`
+        ? `Continue it with \`tandem run --resume ${shellWord(path)}\`, replace it with --force, or choose another folder with --out.`
         : 'Choose another folder with --out; --force replaces runs only.',
     },
   );

@@ -54,6 +54,7 @@ export const machineColumns: readonly Column<MachineOutcome>[] = [
     (m) => m.energyInterval[0],
     (m) => interval(m.energyInterval, energyScale(m.energyPicojoules)),
   ),
+  { ...column('energyHighPicojoules', 'energy at most', (m) => m.energyInterval[1]), dataOnly: true },
   column(
     'areaSquareMicrometres',
     'area',
@@ -78,4 +79,10 @@ export const machineColumns: readonly Column<MachineOutcome>[] = [
     (m) => m.areaRatio,
     (m) => ratio(m.areaRatio),
   ),
+  {
+    key: 'infeasibility',
+    header: 'why not',
+    value: (machine) => (machine.feasible ? undefined : infeasibility(machine)),
+    dataOnly: true,
+  },
 ];

@@ -15,6 +15,8 @@ export interface Column<Row> {
   readonly value: (row: Row) => CellValue;
   /** What the text table shows; by default the raw value. */
   readonly text?: (row: Row) => string;
+  /** Only JSON and CSV have this column; the text table shows it within another. */
+  readonly dataOnly?: boolean;
 }
 
 /** Rows as objects keyed by column; undefined values are left out of JSON and empty in CSV. */
@@ -34,15 +36,16 @@ export function formatTable<Row>(
       tableRecords(rows, columns),
       columns.map((column) => column.key),
     );
+  const shown = columns.filter(({ dataOnly }) => !dataOnly);
   const numeric = (column: Column<Row>) =>
     rows.length > 0 && rows.every((row) => typeof column.value(row) !== 'string');
   const table = new Table({
-    head: columns.map((column) => column.header),
-    colAligns: columns.map((column) => (numeric(column) ? 'right' : 'left')),
+    head: shown.map((column) => column.header),
+    colAligns: shown.map((column) => (numeric(column) ? 'right' : 'left')),
     style: { head: [], border: [] },
   });
   for (const row of rows) {
-    table.push(columns.map((column) => printable(column.text?.(row) ?? String(column.value(row) ?? ''))));
+    table.push(shown.map((column) => printable(column.text?.(row) ?? String(column.value(row) ?? ''))));
   }
   return `${table.toString()}\n`;
 }

@@ -106,6 +106,7 @@ export function checkSurvivors(
     throw inconsistent(
       record,
       `The score of query ${query} and key ${key} ${found} by Q, K and threshold (empty rows: ${emptyRow}), but not by the recorded survivors.`,
+      `If the model treats rows without survivors otherwise, set the machine's emptyRow to ${emptyRow === 'drop' ? 'keep-largest' : 'drop'}; if not, record the trace anew.`,
     );
   }
 }

@@ -89,10 +89,14 @@ function checkRange(record: AttentionHeadRecord): void {
   }
 }
 
-export function inconsistent(record: AttentionHeadRecord, message: string): TandemError {
+export function inconsistent(
+  record: AttentionHeadRecord,
+  message: string,
+  remedy = 'Record the trace anew, with integers that fit its own width.',
+): TandemError {
   return new TandemError('TANDEM_TRACE_INCONSISTENT', message, {
     place: `sequence ${record.sequence}, layer ${record.layer}, head ${record.head}`,
-    remedy: 'Record the trace anew with one Tandem version, and with the technique options the machine is set to.',
+    remedy,
   });
 }
 

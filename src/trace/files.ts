@@ -81,7 +81,7 @@ export async function writeTrace(
 
 /**
  * Header at once, records as a stream.
- * @throws TANDEM_FILE_NOT_FOUND, and what `decodeTrace` throws, with the path in `place`.
+ * @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, and what `decodeTrace` throws, with the path in `place`.
  */
 export async function openTrace(path: string): Promise<{ header: TraceHeader; records: AsyncIterable<TraceRecord> }> {
   const chunks = createReadStream(path, { highWaterMark: READ_BYTES });
@@ -122,8 +122,28 @@ function withPath(error: unknown, path: string): unknown {
     const { place, remedy, cause } = error;
     return new TandemError(error.code, error.message, { place: place ? `${path}, ${place}` : path, remedy, cause });
   }
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'EISDIR')) {
-    return new TandemError('TANDEM_FILE_NOT_FOUND', `There is no trace file ${path}.`, { place: path, cause: error });
+  switch ((error as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new TandemError('TANDEM_FILE_NOT_FOUND', `There is no trace file "${path}".`, {
+        place: path,
+        remedy: 'Check the path; relative paths start at the current folder.',
+        cause: error,
+      });
+    case 'EISDIR':
+      return new TandemError('TANDEM_FILE_UNREADABLE', `"${path}" is a folder, not a trace.`, {
+        place: path,
+        remedy: 'Name a file in it: the trace of a run is run.trace in its folder.',
+        cause: error,
+      });
+    case 'EACCES':
+    case 'EPERM':
+      return new TandemError('TANDEM_FILE_UNREADABLE', `"${path}" may not be read.`, {
+        place: path,
+        remedy: 'Give yourself permission to read it (chmod), or run as its owner.',
+        cause: error,
+      });
+    default:
+      return error;
   }
-  return error;
 }

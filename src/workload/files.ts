@@ -16,14 +16,39 @@ export function readScaleSimConfig(path: string): ScaleSimConfig {
 }
 
 function read(path: string): string {
+  const bytes = contents(path);
   try {
-    return readFileSync(path, 'utf8');
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    const absent = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new TandemError('TANDEM_FILE_UNREADABLE', 'The file is not UTF-8 text.', {
+      place: path,
+      remedy: 'Save it as UTF-8, and check that this is the file you meant.',
+      cause,
+    });
+  }
+}
+
+function contents(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new TandemError('TANDEM_FILE_NOT_FOUND', `There is no file "${path}".`, {
+        place: path,
+        remedy: 'Check the path; relative paths start at the current folder.',
+        cause,
+      });
+    }
+    const folder = code === 'EISDIR';
     throw new TandemError(
-      absent ? 'TANDEM_FILE_NOT_FOUND' : 'TANDEM_FILE_UNREADABLE',
-      absent ? `There is no file "${path}".` : `The file "${path}" cannot be read.`,
-      { remedy: 'Check the path; it is relative to the working directory.', cause },
+      'TANDEM_FILE_UNREADABLE',
+      `"${path}" ${folder ? 'is a folder, not a file' : 'cannot be read'}.`,
+      {
+        place: path,
+        remedy: folder ? 'Name a file in it.' : 'Check that you may read it, and that the disk is in order.',
+        cause,
+      },
     );
   }
 }

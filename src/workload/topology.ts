@@ -24,6 +24,14 @@ interface Fields {
   natural(column: string): number;
 }
 
+type Sizes = Omit<GemmLayer, 'name'>;
+
+/** What a line becomes: as many equal products as there are names. */
+interface Products {
+  readonly layer: Sizes;
+  readonly names: readonly string[];
+}
+
 const CONVOLUTION_COLUMNS = [
   'layer name',
   'ifmap height',
@@ -64,7 +72,18 @@ export function parseTopology(text: string, file: string): GemmLayer[] {
   return rows.flatMap((row) => {
     const fields = fieldsOf(row, columns, file);
     rejectSparsity(fields);
-    return gemm ? product(fields) : convolution(fields);
+    const { layer, names } = gemm ? product(fields) : convolution(fields);
+    rejectInexact(layer, names.length, fields.place);
+    return names.map((name) => ({ name, ...layer }));
+  });
+}
+
+/** Counts are float64: beyond 2⁵³ they would be wrong without a word. */
+function rejectInexact({ m, n, k }: Sizes, times: number, place: string): void {
+  if (m * n * k * times <= Number.MAX_SAFE_INTEGER) return;
+  throw new TandemError('TANDEM_WORKLOAD_INVALID', 'The layer has more than 2⁵³ multiply-accumulates.', {
+    place,
+    remedy: 'Give smaller sizes: beyond that, counts are not exact.',
   });
 }
 
@@ -120,14 +139,25 @@ function rejectSparsity(fields: Fields): void {
   }
 }
 
-function product(fields: Fields): GemmLayer[] {
+function product(fields: Fields): Products {
   const layer = { m: fields.natural('m'), n: fields.natural('n'), k: fields.natural('k') };
   const batch = fields.get('batch') === undefined ? 1 : fields.natural('batch');
-  if (batch === 1) return [{ name: fields.name, ...layer }];
-  return Array.from({ length: batch }, (_, index) => ({ name: `${fields.name}[${index}]`, ...layer }));
+  if (batch === 1) return { layer, names: [fields.name] };
+  return { layer, names: numbered(batch, 'batch', fields.place, (index) => `${fields.name}[${index}]`) };
 }
 
-function convolution(fields: Fields): GemmLayer[] {
+/** Every one of them is a row of the result. */
+const MOST_PRODUCTS = 100_000;
+
+function numbered(length: number, column: string, place: string, name: (index: number) => string): string[] {
+  if (length <= MOST_PRODUCTS) return Array.from({ length }, (_, index) => name(index));
+  throw new TandemError('TANDEM_WORKLOAD_INVALID', `${column.toUpperCase()} makes ${length} products of one layer.`, {
+    place,
+    remedy: `Give at most ${MOST_PRODUCTS}.`,
+  });
+}
+
+function convolution(fields: Fields): Products {
   const [strideHeight, strideWidth] = strides(fields);
   const outputs = (side: 'height' | 'width', stride: number) => {
     const [input, filter] = [fields.natural(`ifmap ${side}`), fields.natural(`filter ${side}`)];
@@ -143,13 +173,9 @@ function convolution(fields: Fields): GemmLayer[] {
   const window = fields.natural('filter height') * fields.natural('filter width');
   const channels = fields.natural('channels');
   const n = fields.natural('num filter');
-  if (!fields.name.includes('DP')) return [{ name: fields.name, m, n, k: window * channels }];
-  return Array.from({ length: channels }, (_, channel) => ({
-    name: `${fields.name}Channel_${channel}`,
-    m,
-    n,
-    k: window,
-  }));
+  if (!fields.name.includes('DP')) return { layer: { m, n, k: window * channels }, names: [fields.name] };
+  const names = numbered(channels, 'channels', fields.place, (channel) => `${fields.name}Channel_${channel}`);
+  return { layer: { m, n, k: window }, names };
 }
 
 function strides(fields: Fields): [number, number] {

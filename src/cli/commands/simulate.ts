@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { TandemError } from '../../errors.js';
 import { writable } from '../../experiment/file-errors.js';
@@ -9,6 +12,7 @@ import {
   uniquelyNamed,
 } from '../../experiment/machines.js';
 import type { MachineOutcome } from '../../experiment/result.js';
+import { holdsRun } from '../../experiment/run-state.js';
 import { gemmSource, simulateMachines, traceSource, type WorkloadSource } from '../../experiment/simulate.js';
 import { writeWhole } from '../../experiment/whole-file.js';
 import { writeRendered } from '../../report/files.js';
@@ -18,6 +22,8 @@ import type { Path } from '../../settings/schema-walk.js';
 import type { CliContext } from '../context.js';
 import { collect, formatOption, outOption, setOption } from '../options.js';
 import { infeasibilities, simulationText } from '../results.js';
+
+const SIMULATION_FILE = 'simulation.json';
 
 interface Options {
   readonly machine?: string;
@@ -61,6 +67,7 @@ export function simulateCommand(context: CliContext): Command {
     .addOption(outOption('also write simulation.json, report.html and figures there'))
     .addOption(formatOption())
     .action(async (options: Options) => {
+      if (options.out !== undefined) await refuseRun(options.out);
       const source = await workload(options);
       const machines = uniquelyNamed(requestedMachines(options));
       const run = { progress: context.progress, signal: context.signal };
@@ -105,7 +112,18 @@ function resolve(request: MachineRequest, file?: string): ResolvedMachine {
   return resolveMachine(request, { place, keyPlace: place }, [], process.cwd());
 }
 
+/** A run's report and figures are part of what it measured. @throws TANDEM_RUN_EXISTS */
+async function refuseRun(folder: string): Promise<void> {
+  if (!(await holdsRun(folder))) return;
+  throw new TandemError('TANDEM_RUN_EXISTS', `"${folder}" holds a run, whose report this would replace.`, {
+    place: `--out ${folder}`,
+    remedy: 'Choose another folder with --out.',
+  });
+}
+
 async function writeEvidence(folder: string, outcomes: readonly MachineOutcome[]): Promise<void> {
+  // Figures of an earlier simulation's machines would stay among those of this one.
+  if (existsSync(join(folder, SIMULATION_FILE))) await rm(join(folder, 'figures'), { recursive: true, force: true });
   await writable(folder, async () => writeRendered(folder, await renderSimulation(outcomes)));
-  await writeWhole(`${folder}/simulation.json`, `${JSON.stringify(outcomes, null, 2)}\n`);
+  await writeWhole(join(folder, SIMULATION_FILE), `${JSON.stringify(outcomes, null, 2)}\n`);
 }
