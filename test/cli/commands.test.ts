@@ -215,6 +215,40 @@ describe('tandem simulate', () => {
     expect(readdirSync(out).toSorted()).toEqual(['figures', 'report.html', 'simulation.json']);
   });
 
+  it('replaces an earlier simulation as a whole', async () => {
+    const out = join(scratchFolder(), 'simulation');
+    const path = await trace();
+    await tandem('simulate', '--preset', 'leopard-ae', '--preset', 'leopard-hp', '--trace', path, '--out', out);
+    expect(readdirSync(join(out, 'figures'))).toContain('timeline-2-leopard-hp.svg');
+    await tandem('simulate', '--preset', 'leopard-ae', '--trace', path, '--out', out);
+    expect(readdirSync(join(out, 'figures')).filter((name) => name.includes('leopard-hp'))).toEqual([]);
+  });
+
+  it('leaves the report of a run alone', async () => {
+    const out = scratchFolder();
+    writeFileSync(join(out, 'state.json'), '{ "tandemRun": 1 }');
+    const { code, stderr } = await tandem('simulate', '--machine', 'systolic', '--gemms', gemms(), '--out', out);
+    expect({ code, error: stderr.split(':')[0] }).toEqual({ code: 2, error: 'TANDEM_RUN_EXISTS' });
+    expect(readdirSync(out)).toEqual(['state.json']);
+  });
+
+  it.each(['--gemms', '--config'])('refuses bytes that are no text as %s without printing them', async (option) => {
+    const file = scratchFile('bytes', '');
+    writeFileSync(file, Uint8Array.of(0x1b, 0x5b, 0x32, 0x4a, 0xff, 0xfe));
+    const rest = option === '--config' ? ['--gemms', gemms()] : ['--machine', 'systolic'];
+    const { code, stderr } = await tandem('simulate', ...rest, option, file);
+    expect(code).toBe(1);
+    expect(stderr).toContain('not UTF-8 text');
+    expect(stderr).not.toContain('\u001b');
+  });
+
+  it('does not let a quoted file control the terminal', async () => {
+    const file = scratchFile('layers.csv', 'Layer,M,N,\u001b[2J\n');
+    const { stderr } = await tandem('simulate', '--machine', 'systolic', '--gemms', file);
+    expect(stderr).toMatch(/^TANDEM_WORKLOAD_INVALID/);
+    expect(stderr).not.toContain('\u001b');
+  });
+
   it.each([
     ['a missing trace', ['--preset', 'leopard-ae', '--trace', '/nowhere.trace'], 'TANDEM_FILE_NOT_FOUND', 2],
     ['something else than a trace', ['--preset', 'leopard-ae', '--trace', 'GEMMS'], 'TANDEM_NOT_A_TRACE', 1],

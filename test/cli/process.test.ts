@@ -87,6 +87,15 @@ describe.skipIf(!isBuilt)('the built command', () => {
     await resumed.release();
   });
 
+  it('begun several times at once, takes a folder each', async () => {
+    const folder = scratchFolder();
+    // Fails as soon as it reads the data, after its folder was made.
+    const file = scratchFile('e.yaml', EXPERIMENT.replace('train: 64', 'train: 1000000'));
+    const runs = await Promise.all([1, 2, 3].map(() => start(['run', file], folder).finished));
+    for (const { stderr } of runs) expect(stderr).toContain('TANDEM_CONFIG_INVALID');
+    expect(readdirSync(join(folder, 'runs')).toSorted()).toEqual(['example', 'example-2', 'example-3']);
+  });
+
   it('does not enter a folder in which another one works', async () => {
     const folder = scratchFolder();
     const first = start(['run', scratchFile('e.yaml', LONG), '--out', 'mine'], folder);

@@ -55,8 +55,16 @@ describe('tables', () => {
     const text = formatTable(machines, machineColumns);
     expect(text).toMatch(/ae-leopard.*yes.*1\.91×/);
     expect(text).toMatch(/tiny-leopard.*K buffer needs/);
+    expect(text).not.toContain('why not');
     const records = JSON.parse(formatTable(machines, machineColumns, 'json'));
+    const { energyLowPicojoules, energyPicojoules, energyHighPicojoules } = records[0];
+    expect(energyLowPicojoules).toBeLessThan(energyPicojoules);
+    expect(energyHighPicojoules).toBeGreaterThan(energyPicojoules);
     expect(records[0].cycles).toBe(117_964_800);
-    expect(records[3]).toEqual({ name: 'tiny-leopard', feasible: false });
+    expect(records[3]).toEqual({
+      name: 'tiny-leopard',
+      feasible: false,
+      infeasibility: expect.stringContaining('K buffer needs'),
+    });
   });
 });

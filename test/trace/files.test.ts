@@ -55,6 +55,11 @@ describe('trace files', () => {
   it('name the file in every failure', async () => {
     const path = join(folder, 'd.trace');
     await expect(openTrace(path)).rejects.toMatchObject({ code: 'TANDEM_FILE_NOT_FOUND', place: path });
+    await expect(openTrace(folder)).rejects.toMatchObject({
+      code: 'TANDEM_FILE_UNREADABLE',
+      place: folder,
+      remedy: expect.stringContaining('run.trace'),
+    });
     await writeFile(path, 'layer,head\n');
     await expect(openTrace(path)).rejects.toMatchObject({ code: 'TANDEM_NOT_A_TRACE', place: `${path}, byte 0` });
     const { bytes } = await writeTrace(path, header, records);

@@ -35,7 +35,7 @@ describe('matrix products', () => {
   });
 
   test('survive being written and read', () => {
-    const size = fc.integer({ min: 1, max: 1e6 });
+    const size = fc.integer({ min: 1, max: 2e5 });
     const layers = fc.array(fc.record({ m: size, n: size, k: size }), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(layers, (sizes) => {
@@ -83,6 +83,9 @@ describe('a mistake names its line', () => {
     ['Layer,M,N,K\n\na,1,0,3', 'net.csv:3', /N is "0"/],
     ['Layer,M,N,K\na,1,-2,3', 'net.csv:2', /N is "-2"/],
     ['Layer,M,N,K\na,1.5,2,3', 'net.csv:2', /M is "1.5"/],
+    ['Layer,M,N,K\na,300000,300000,300000', 'net.csv:2', /more than 2⁵³/],
+    ['Layer,M,N,K,Batch\na,1,2,3,1000000000', 'net.csv:2', /BATCH makes 1000000000 products/],
+    [`${CONVOLUTION}\nDP, 8, 8, 3, 3, 1000000000, 1, 1,`, 'net.csv:2', /CHANNELS makes/],
     ['Layer,M,N,K\na,1,2,3,4', 'net.csv:2', /5 values/],
     ['Layer,M,N,K,Sparsity\na,1,2,3,2:4', 'net.csv:2', /sparse/],
     [`${CONVOLUTION}\nC, 2, 8, 3, 3, 1, 1, 1,`, 'net.csv:2', /height 3 exceeds/],
