@@ -21,7 +21,7 @@ const LEVELS = [
 const LEVEL = new Map(LEVELS.flatMap((folders, level) => folders.map((folder) => [folder, level] as const)));
 
 /** Files beside the folders that every folder may import, and the public API, which may import every folder. */
-const SHARED = new Set(['errors.ts', 'registry.ts', 'version.ts']);
+const SHARED = new Set(['atomic-file.ts', 'errors.ts', 'registry.ts', 'version.ts']);
 const PUBLIC = 'index.ts';
 
 /** Types of a result, declared where results are made and needed where they are shown. */
@@ -29,8 +29,14 @@ const SHARED_TYPES = new Set(['experiment/result.ts']);
 
 /** Folders that run in a browser, with their only files that may use Node. */
 const BROWSER = ['settings', 'graph', 'trace', 'workload', 'hardware'];
-const NODE_ONLY = new Set(['graph/onnx/files.ts', 'trace/files.ts', 'workload/files.ts', 'hardware/preset-files.ts']);
-const NODE_PACKAGES = /^(onnxruntime-node|piscina|write-file-atomic)/;
+const NODE_ONLY = new Set([
+  'atomic-file.ts',
+  'graph/onnx/files.ts',
+  'trace/files.ts',
+  'workload/files.ts',
+  'hardware/preset-files.ts',
+]);
+const NODE_PACKAGES = /^(onnxruntime-node|piscina)/;
 
 interface Import {
   readonly from: string;

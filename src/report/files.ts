@@ -1,7 +1,7 @@
 /** Writes reports to disk. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
+import { writeAtomically } from '../atomic-file.js';
 import type { RunResult } from '../experiment/result.js';
 import { type Report, renderReport } from './report.js';
 
@@ -20,9 +20,9 @@ export async function writeRendered(folder: string, report: Report): Promise<voi
   await mkdir(join(folder, 'figures'), { recursive: true });
   for (const { name, svg, csv, spec } of report.figures) {
     const path = join(folder, 'figures', name);
-    await writeFileAtomic(`${path}.svg`, svg);
-    await writeFileAtomic(`${path}.csv`, csv);
-    await writeFileAtomic(`${path}.vl.json`, `${JSON.stringify(spec, null, 2)}\n`);
+    await writeAtomically(`${path}.svg`, svg);
+    await writeAtomically(`${path}.csv`, csv);
+    await writeAtomically(`${path}.vl.json`, `${JSON.stringify(spec, null, 2)}\n`);
   }
-  await writeFileAtomic(join(folder, 'report.html'), report.html);
+  await writeAtomically(join(folder, 'report.html'), report.html);
 }

@@ -1,7 +1,7 @@
 /** Models on disk, for Node; the rest of graph/ runs anywhere. */
 import { closeSync, fstatSync, openSync, readFileSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, isAbsolute, relative, resolve } from 'node:path';
-import writeFileAtomic from 'write-file-atomic';
+import { writeAtomicallySync } from '../../atomic-file.js';
 import { TandemError } from '../../errors.js';
 import type { Graph } from '../types.js';
 import { decodeModel } from './decode.js';
@@ -33,7 +33,7 @@ export function readModelFile(path: string): Graph {
  */
 export function writeModelFile(path: string, graph: Graph, { splitFrom = SPLIT_FROM } = {}): void {
   if (weightBytes(graph) < splitFrom) {
-    writeFileAtomic.sync(path, asBuffer(encodeModel(graph)));
+    writeAtomicallySync(path, encodeModel(graph));
     return;
   }
   const split = encodeSplitModel(graph, `${basename(path)}.data`);
@@ -46,10 +46,8 @@ export function writeModelFile(path: string, graph: Graph, { splitFrom = SPLIT_F
     rmSync(temporary, { force: true });
     throw error;
   }
-  writeFileAtomic.sync(path, asBuffer(split.model));
+  writeAtomicallySync(path, split.model);
 }
-
-const asBuffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 function writePieces(path: string, { pieces }: SplitModel): void {
   const file = openSync(path, 'w');
