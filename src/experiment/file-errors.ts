@@ -77,7 +77,7 @@ export function writeFailure(path: string, cause: unknown): unknown {
     case 'ENAMETOOLONG':
       return new TandemError('TANDEM_NOT_WRITABLE', `"${path}" cannot be written (${errno(cause)}).`, {
         place: path,
-        remedy: WRITE_REMEDIES[errno(cause)!] ?? 'Choose a place that you may write to.',
+        remedy: WRITE_REMEDIES[errno(cause)!] ?? 'Choose a place that you may write to, e.g. with --out.',
         cause,
       });
     default:

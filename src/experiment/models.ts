@@ -6,6 +6,7 @@ import { resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { datasets } from '../data/registry.js';
 import { TandemError } from '../errors.js';
+import { checkFinite } from '../graph/check.js';
 import { readModelFile, writeModelFile } from '../graph/onnx/files.js';
 import type { Graph } from '../graph/types.js';
 import { modelFamilies } from '../models/registry.js';
@@ -111,6 +112,7 @@ const unfinished = (path: string, missing: readonly string[]): TandemError =>
 
 function exportedSource(path: string): Source {
   const graph = readModelFile(path);
+  checkFinite(graph);
   const experiment = graph.metadata[METADATA.experiment];
   const model = graph.metadata[METADATA.model];
   if (experiment === undefined || (model !== 'baseline' && model !== 'adapted')) {

@@ -11,7 +11,7 @@ import type { RunResult } from '../../src/experiment/result.js';
 import { trainModel } from '../../src/experiment/run.js';
 import { RunFolder } from '../../src/experiment/run-folder.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
-import { writeModelFile } from '../../src/graph/onnx/files.js';
+import { readModelFile, writeModelFile } from '../../src/graph/onnx/files.js';
 import { floatTensor, type Tensor } from '../../src/graph/types.js';
 import { collate } from '../../src/runtime/collate.js';
 import { openTrace } from '../../src/trace/files.js';
@@ -289,6 +289,22 @@ describe('an exported model', () => {
     });
     await expect(exportModel({ run, output: join(file, 'x.onnx'), model: 'adapted' }, context)).rejects.toMatchObject({
       code: 'TANDEM_NOT_WRITABLE',
+    });
+  });
+
+  test('with a weight that is no number is not evaluated', async () => {
+    const path = join(home, 'damaged.onnx');
+    await exportModel({ run, output: path, model: 'baseline' }, context);
+    const graph = readModelFile(path);
+    const [name, weight] = [...graph.initializers].find(([, { dtype }]) => dtype === 'float32')!;
+    const data = Float32Array.from(weight.data as Float32Array).fill(Number.NaN, 0, 1);
+    writeModelFile(path, {
+      ...graph,
+      initializers: new Map(graph.initializers).set(name, { ...weight, data } as Tensor),
+    });
+    await expect(evaluateModel({ source: path, split: 'test' }, context)).rejects.toMatchObject({
+      code: 'TANDEM_WEIGHTS_NOT_FINITE',
+      place: expect.stringContaining(name),
     });
   });
 
