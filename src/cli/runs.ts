@@ -48,8 +48,12 @@ export async function inRunFolder<T>(
   try {
     return await work(loaded, folder);
   } catch (cause) {
-    // What the system says of a failed write does not always name the file.
-    if (!context.interrupted) throw writeFailure(folder.path, cause);
+    if (!context.interrupted) {
+      // Bad data or a bad model shows before anything is done: the next try must not find the name taken.
+      if (options.resume === undefined) await folder.discardUnlessBegun();
+      // What the system says of a failed write does not always name the file.
+      throw writeFailure(folder.path, cause);
+    }
     throw new TandemError('TANDEM_INTERRUPTED', 'Interrupted before the work was done.', {
       place: folder.path,
       remedy: `Continue with: tandem ${command} --resume ${shellWord(folder.path)}`,

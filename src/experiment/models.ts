@@ -26,7 +26,6 @@ const METADATA = {
   model: 'tandem.model',
   experiment: 'tandem.experiment',
   /** Where the experiment's relative paths (tokenizer, data) start. */
-  folder: 'tandem.folder',
   version: 'tandem.version',
 } as const;
 
@@ -63,7 +62,7 @@ export const evaluateModel: Pipeline['evaluateModel'] = async (request, context)
 };
 
 export const exportModel: Pipeline['exportModel'] = async ({ run, output, model }, context) => {
-  const { graphs, experiment, baseFolder } = await runSource(run, context);
+  const { graphs, experiment } = await runSource(run, context);
   const { graph } = graphs.find((candidate) => candidate.model === model)!;
   const named = {
     ...graph,
@@ -72,7 +71,6 @@ export const exportModel: Pipeline['exportModel'] = async ({ run, output, model 
       [METADATA.model]: model,
       [METADATA.version]: tandemVersion,
       [METADATA.experiment]: JSON.stringify(experiment),
-      [METADATA.folder]: baseFolder,
     },
   };
   await writable(output, async () => writeModelFile(output, named));
@@ -125,7 +123,7 @@ function exportedSource(path: string): Source {
   return {
     graphs: [{ model, graph }],
     experiment: JSON.parse(experiment) as Experiment,
-    baseFolder: graph.metadata[METADATA.folder] ?? process.cwd(),
+    baseFolder: process.cwd(),
   };
 }
 

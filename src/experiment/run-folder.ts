@@ -3,6 +3,7 @@
  * Every file appears whole or not at all. The folder gets its name once it can be resumed; until then it is a hidden
  * folder beside it that nobody mistakes for a run.
  */
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { TandemError } from '../errors.js';
@@ -194,6 +195,13 @@ export class RunFolder {
   /** Marks the run as done. */
   async finish(): Promise<void> {
     await this.#update({ finished: true });
+  }
+
+  /** Removes the folder if no stage has left anything that a resumed run could use. */
+  async discardUnlessBegun(): Promise<void> {
+    const begun = this.#state.completed.length > 0 || this.#state.partial !== undefined;
+    if (begun || existsSync(this.file('checkpoints'))) return;
+    await rm(this.path, { recursive: true, force: true });
   }
 
   /** Lets other processes work in the folder; call when done, whatever happened. */

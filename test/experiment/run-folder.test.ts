@@ -51,6 +51,17 @@ describe('a new run', () => {
     expect(readdirSync(parent)).toEqual(['file']);
   });
 
+  it('that fails before anything is done frees its name; one that did something stays', async () => {
+    const path = join(scratchFolder(), 'run');
+    const idle = await create(path);
+    await idle.discardUnlessBegun();
+    expect(existsSync(path)).toBe(false);
+    const begun = await create(path);
+    await begun.stage('a', async (stage) => stage.write('a.txt', 'kept'));
+    await begun.discardUnlessBegun();
+    expect(readFileSync(join(path, 'a.txt'), 'utf8')).toBe('kept');
+  });
+
   it('does not touch what is there, unless that is a run and --force is given', async () => {
     const path = join(scratchFolder(), 'run');
     const first = await create(path);
