@@ -1,5 +1,5 @@
 // The quick start with three seeds: accuracy lost, pruning, and each machine's gain, mean and range.
-// Usage: npm run build && node benchmarks/quickstart-seeds.mjs [--json] [experiment.yaml] [seed …]
+// Usage: npm run build && node benchmarks/quickstart-seeds.mjs [--json] [--keep=FOLDER] [experiment.yaml] [seed …]
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const words = process.argv.slice(2).filter((word) => word !== '--json');
-const json = process.argv.includes('--json');
+const words = process.argv.slice(2);
+const json = words.includes('--json');
+const keep = words.find((word) => word.startsWith('--keep='))?.slice('--keep='.length);
 const experiment = words.find((word) => /\.ya?ml$/.test(word)) ?? join(root, 'experiments', 'quickstart.yaml');
 const seeds = words.filter((word) => /^\d+$/.test(word)).map(Number);
-const scratch = mkdtempSync(join(tmpdir(), 'tandem-seeds-'));
+const scratch = keep ?? mkdtempSync(join(tmpdir(), 'tandem-seeds-'));
 
 /** One whole run in a process of its own, with its wall-clock time and peak memory. */
 function run(seed) {
@@ -63,5 +64,5 @@ try {
     }
   }
 } finally {
-  rmSync(scratch, { recursive: true, force: true });
+  if (keep === undefined) rmSync(scratch, { recursive: true, force: true });
 }
