@@ -89,11 +89,20 @@ describe.skipIf(!isBuilt)('the built command', () => {
 
   it('begun several times at once, takes a folder each', async () => {
     const folder = scratchFolder();
-    // Fails as soon as it reads the data, after its folder was made.
-    const file = scratchFile('e.yaml', EXPERIMENT.replace('train: 64', 'train: 1000000'));
-    const runs = await Promise.all([1, 2, 3].map(() => start(['run', file], folder).finished));
-    for (const { stderr } of runs) expect(stderr).toContain('TANDEM_CONFIG_INVALID');
+    const file = scratchFile('e.yaml', LONG);
+    const runs = [1, 2, 3].map(() => start(['run', file], folder));
+    await Promise.all(runs.map((run) => run.says('training warm-up: started')));
     expect(readdirSync(join(folder, 'runs')).toSorted()).toEqual(['example', 'example-2', 'example-3']);
+    for (const run of runs) run.process.kill('SIGKILL');
+    await Promise.all(runs.map((run) => run.finished));
+  });
+
+  it('that fails on its data before anything is done, leaves no folder', async () => {
+    const folder = scratchFolder();
+    const file = scratchFile('e.yaml', EXPERIMENT.replace('train: 64', 'train: 1000000'));
+    const { stderr } = await start(['run', file], folder).finished;
+    expect(stderr).toContain('TANDEM_CONFIG_INVALID');
+    expect(readdirSync(join(folder, 'runs'))).toEqual([]);
   });
 
   it('does not enter a folder in which another one works', async () => {
