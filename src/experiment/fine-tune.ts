@@ -25,7 +25,6 @@ export interface FineTuneRequest {
   readonly graph: Graph;
   /** The technique whose parameters are learned along, if any; its graph replaces `graph`. */
   readonly rewrite?: TrainingRewrite;
-  readonly seed: number;
 }
 
 /** Steps between two saves of an unfinished stage: a stage of a few minutes loses little, and writing costs little. */
@@ -54,7 +53,7 @@ export async function fineTune(
 }
 
 async function trainStage(
-  { stage: name, graph, rewrite, seed }: FineTuneRequest,
+  { stage: name, graph, rewrite }: FineTuneRequest,
   prepared: Prepared,
   experiment: Experiment,
   stage: Stage,
@@ -88,7 +87,7 @@ async function trainStage(
     if (steps > 0) {
       await train({
         trainer,
-        order: { examples, batchSize, seed: seed * 2 + ORDER[name], lengths },
+        order: { examples, batchSize, seed: experiment.seed * 2 + ORDER[name], lengths },
         epochs: 1,
         feeds: (positions, step) => ({
           ...collate(positions.map((position) => ids[at(position)]!)),

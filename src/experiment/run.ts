@@ -4,7 +4,7 @@ import { TandemError } from '../errors.js';
 import { writeReport } from '../report/files.js';
 import { csv } from '../report/tables.js';
 import { TraceWriter } from '../trace/files.js';
-import { TraceStatistics, visibleKeys } from '../trace/statistics.js';
+import { TraceStatistics } from '../trace/statistics.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
 import { tandemVersion } from '../version.js';
 import type { Pipeline, RunContext, TrainingSummary } from './api.js';
@@ -163,30 +163,20 @@ function measureTradeoff(
   context: RunContext,
 ): Promise<Outcome['tradeoff']> {
   const { test } = models.prepared;
+  const header = traceHeader(models, experiment.technique.name, test.ids.length, experiment.seed);
   return folder.stage('trade-off', async () => {
     const points: Outcome['tradeoff'][number][] = [];
     for (const shift of experiment.tradeoff.shifts) {
       const rewrite = models.shifted(shift);
-      let scores = 0;
-      let survivors = 0;
-      const onRecord = (record: TraceRecord) => {
-        if (record.kind !== 'attention-head') return;
-        for (let query = 0; query < record.queries; query++) scores += visibleKeys(record, query);
-        for (const byte of record.survivors) survivors += bitCount(byte);
-      };
+      const statistics = new TraceStatistics(header);
+      const onRecord = (record: TraceRecord) => statistics.add(record);
       const observer = { rewrite, sequences: test.ids.length, onRecord };
       const label = `thresholds ${shift >= 0 ? '+' : '−'}${Math.abs(shift)}`;
       const { metrics } = await assess(rewrite.graph, test, label, experiment.runtime, context, observer);
-      points.push({ shift, accuracy: metrics.accuracy!, pruningRate: scores === 0 ? 0 : 1 - survivors / scores });
+      points.push({ shift, accuracy: metrics.accuracy!, pruningRate: statistics.summary().pruningRate });
     }
     return points;
   });
-}
-
-function bitCount(byte: number): number {
-  let count = 0;
-  for (let rest = byte; rest > 0; rest &= rest - 1) count++;
-  return count;
 }
 
 function predictionTable({ prepared }: TrainedModels, baseline: readonly number[], adapted: readonly number[]): string {

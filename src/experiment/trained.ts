@@ -41,13 +41,12 @@ export async function trainModels(
   const technique = techniques.get(name);
   const options = technique.schema.parse(given);
   const common = [prepared, experiment, folder, context] as const;
-  const { seed } = experiment;
 
-  const warm = await fineTune({ stage: 'warm-up', graph, seed }, ...common);
+  const warm = await fineTune({ stage: 'warm-up', graph }, ...common);
   const start = withWeights(graph, warm.parameters);
-  const plain = await fineTune({ stage: 'baseline', graph: start, seed }, ...common);
+  const plain = await fineTune({ stage: 'baseline', graph: start }, ...common);
   const rewrite = technique.forTraining(start, options);
-  const learned = await fineTune({ stage: 'adapted', graph: start, rewrite, seed }, ...common);
+  const learned = await fineTune({ stage: 'adapted', graph: start, rewrite }, ...common);
 
   const adaptedWeights = withWeights(graph, learned.parameters);
   const ranges = await folder.stage('calibrate', async () => {

@@ -129,8 +129,9 @@ function forTraining(graph: Graph, options: LeopardOptions): TrainingRewrite {
     const soft = softThreshold(b, score, threshold);
     replaced.set(block.softmaxInput, replaySteps(b, block, soft));
     const counted = softCount(b, soft, options);
-    perLayer.push(countSurvivors(b, block, { ...counted, score, threshold }));
-    if (options.emptyRow === 'drop') replaced.set(block.context, gatedContext(b, block, counted.count));
+    const visible = visibleScores(b, block);
+    perLayer.push(countSurvivors(b, { ...counted, score, threshold, visible }));
+    if (options.emptyRow === 'drop') replaced.set(block.context, gatedContext(b, block, counted.count, visible));
   }
   const mean = (part: keyof Survivors) =>
     b.op(
@@ -189,8 +190,7 @@ function softCount(b: GraphBuilder, soft: string, { offset }: LeopardOptions): {
 /**
  * A row that attends to nothing, softly: its context times the largest count among its visible scores.
  */
-function gatedContext(b: GraphBuilder, block: AttentionBlock, count: string): string {
-  const visible = visibleScores(b, block);
+function gatedContext(b: GraphBuilder, block: AttentionBlock, count: string, visible: string | undefined): string {
   const seen = visible === undefined ? count : b.mul(count, b.cast(visible, 'float32'));
   // Axes became an input in operator set 18.
   const gate =
@@ -203,11 +203,16 @@ function gatedContext(b: GraphBuilder, block: AttentionBlock, count: string): st
 /** Valid scores are those of a visible key for a query that is a real token; others do not count. */
 function countSurvivors(
   b: GraphBuilder,
-  block: AttentionBlock,
-  { argument, count, score, threshold }: { argument: string; count: string; score: string; threshold: string },
+  {
+    argument,
+    count,
+    score,
+    threshold,
+    visible,
+  }: { argument: string; count: string; score: string; threshold: string; visible: string | undefined },
 ): Survivors {
   // Every head counts in the denominator, so validity is expanded to the scores' shape first.
-  const valid = b.op('Expand', [validScores(b, block), b.op('Shape', [score])]);
+  const valid = b.op('Expand', [validScores(b, visible), b.op('Shape', [score])]);
   // A batch of empty texts has no valid score; it counts none.
   const total = b.op('Max', [sumAll(b, valid), b.constant(1)]);
   const share = (values: string) => b.div(sumAll(b, b.mul(values, valid)), total);
@@ -222,9 +227,8 @@ function countSurvivors(
 const sumAll = (b: GraphBuilder, value: string): string => b.op('ReduceSum', [value], { keepdims: int(0) });
 
 /** 1 where a score belongs to a real query and a visible key, else 0; broadcasts to [batch, heads, queries, keys]. */
-function validScores(b: GraphBuilder, block: AttentionBlock): string {
+function validScores(b: GraphBuilder, visible: string | undefined): string {
   const queries = b.op('Unsqueeze', ['attention_mask', b.ints([1, 3])]);
-  const visible = visibleScores(b, block);
   return visible === undefined ? queries : b.mul(queries, b.cast(visible, 'float32'));
 }
 
