@@ -28,6 +28,24 @@ export interface AttentionHeadStatistics {
   readonly rows: number;
 }
 
+/** Sparsity against accuracy of one pruning rule as its parameter moves. */
+export interface SparsityCurve {
+  /** "dynatran", "top-k", "dynatran + weight pruning" … */
+  readonly rule: string;
+  /** What moves along the curve: "τ" or "k". */
+  readonly parameter: string;
+  readonly points: readonly SparsityPoint[];
+}
+
+export interface SparsityPoint {
+  readonly parameter: number;
+  /** Zeros over elements of all pruned activation matrices, real tokens only. */
+  readonly sparsity: number;
+  readonly accuracy: number;
+  /** What a point costs on each machine; empty where it was not simulated. */
+  readonly costs: readonly { readonly machine: string; readonly cycles: number; readonly energyPicojoules: number }[];
+}
+
 export interface TrainingPoint {
   readonly stage: 'warm-up' | 'baseline' | 'adapted';
   readonly step: number;
@@ -72,6 +90,8 @@ export interface RunResult {
   readonly heads: readonly AttentionHeadStatistics[];
   /** Accuracy and pruning at scaled thresholds around the learned ones, for the accuracy-against-pruning figure. */
   readonly tradeoff: readonly { readonly shift: number; readonly accuracy: number; readonly pruningRate: number }[];
+  /** Curves of techniques that are profiled over their threshold. */
+  readonly curves?: readonly SparsityCurve[];
   readonly training: readonly TrainingPoint[];
   readonly machines: readonly MachineOutcome[];
   readonly trace: { readonly file: string; readonly sequences: number; readonly bytes: number };

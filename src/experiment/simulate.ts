@@ -105,7 +105,11 @@ function shared(resolved: readonly ResolvedMachine[], source: WorkloadSource): G
   return groups;
 }
 
-const KINDS: Readonly<Record<Workload['kind'], string>> = { trace: 'traces', gemms: 'lists of matrix products' };
+const KINDS: Readonly<Record<Workload['kind'], string>> = {
+  trace: 'traces',
+  gemms: 'lists of matrix products',
+  transformer: 'transformers by shape',
+};
 
 /** Adds the sources of the preset's own numbers to the constants that the simulation used. */
 function withProvenance(

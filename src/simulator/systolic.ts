@@ -2,6 +2,7 @@
  * Dense systolic array with output-, weight- or input-stationary dataflow: SCALE-Sim's machine, with energy and area.
  * Its cycles and accesses are closed forms that hold for each size, so there is one fidelity, and it is exact.
  */
+import { TandemError } from '../errors.js';
 import * as components from '../hardware/components/index.js';
 import { type ActionCounts, Composition } from '../hardware/compose.js';
 import { attentionGemms } from '../workload/attention.js';
@@ -48,11 +49,15 @@ async function playWorkload(config: SystolicConfig, workload: Workload, options:
       run(`${index}`, { layer: gemm.name }, [gemm]);
       options.onProgress?.(index + 1);
     }
-  } else {
+  } else if (workload.kind === 'trace') {
     await playRecords(workload.records, options, (record) => {
       if (record.kind !== 'attention-head') return;
       const layer = `layer ${record.layer}`;
       run(`${record.layer}/${record.head}`, { layer, head: record.head }, attentionGemms(record, layer));
+    });
+  } else {
+    throw new TandemError('TANDEM_CONFIG_INVALID', 'A systolic array plays traces and lists of matrix products only.', {
+      remedy: 'List the products of the model in a .csv file: Layer, M, N, K.',
     });
   }
   return { parts: [...byPart.values()], first };

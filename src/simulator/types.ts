@@ -3,6 +3,7 @@ import type { ZodType } from 'zod';
 import type { AreaShare, Constant, EnergyShare } from '../hardware/types.js';
 import type { Named } from '../registry.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
+import type { TransformerArchitecture } from '../workload/transformer.js';
 import type { GemmLayer } from '../workload/types.js';
 
 export type { AreaShare, EnergyShare } from '../hardware/types.js';
@@ -10,7 +11,8 @@ export type { AreaShare, EnergyShare } from '../hardware/types.js';
 /** A simulation's input. A trace is a stream, so that one larger than memory can be played. */
 export type Workload =
   | { readonly kind: 'trace'; readonly header: TraceHeader; readonly records: AsyncIterable<TraceRecord> }
-  | { readonly kind: 'gemms'; readonly layers: readonly GemmLayer[] };
+  | { readonly kind: 'gemms'; readonly layers: readonly GemmLayer[] }
+  | { readonly kind: 'transformer'; readonly architecture: TransformerArchitecture };
 
 /** A law that was checked, with both sides; a broken one is thrown as TANDEM_CONSERVATION, never returned. */
 export interface ConservationCheck {
@@ -36,6 +38,18 @@ export interface PartResult {
 export interface TimelineLane {
   readonly lane: string;
   readonly busy: readonly { readonly start: number; readonly end: number; readonly label: string }[];
+}
+
+/** Quantities sampled over the run's time: utilisation of units and buffers, power. */
+export interface TimeSeries {
+  /** Sample s covers cycles [s · cyclesPerSample, (s + 1) · cyclesPerSample). */
+  readonly cyclesPerSample: number;
+  readonly series: readonly {
+    readonly name: string;
+    readonly quantity: 'utilisation' | 'power';
+    /** utilisation: 0 … 1, mean over the sample; power: milliwatts. */
+    readonly values: readonly number[];
+  }[];
 }
 
 export interface SimulationResult {
@@ -65,6 +79,10 @@ export interface SimulationResult {
   readonly histograms: Readonly<Record<string, readonly { readonly bin: number; readonly count: number }[]>>;
   /** One head, as an example; empty when the machine has none. */
   readonly timeline: readonly TimelineLane[];
+  /** Absent where a machine does not record it. */
+  readonly overTime?: TimeSeries;
+  /** Waiting events or cycles by cause, as the machine's documentation defines them. */
+  readonly stalls?: Readonly<Record<string, number>>;
   readonly constants: readonly Constant[];
   readonly conservation: readonly ConservationCheck[];
   /** Modelling remarks that a reader of the numbers must know. */

@@ -22,6 +22,24 @@ const WORKLOADS: Readonly<Record<Workload['kind'], () => Workload>> = {
       { name: 'second', m: 7, n: 100, k: 3 },
     ],
   }),
+  transformer: () => ({
+    kind: 'transformer',
+    architecture: {
+      name: 'small',
+      layers: [
+        {
+          hidden: 32,
+          heads: [
+            { kind: 'sdp', dim: 16 },
+            { kind: 'dct', dim: 16 },
+          ],
+          feedForward: [64],
+        },
+      ],
+      vocabulary: 100,
+      tokens: 24,
+    },
+  }),
 };
 
 /** Of the machine's first preset. */
