@@ -35,6 +35,10 @@ export interface SparsityCurve {
   /** What moves along the curve: "τ" or "k". */
   readonly parameter: string;
   readonly points: readonly SparsityPoint[];
+  /** Parameter of the point that the run goes on with, where it lies on this curve. */
+  readonly chosen?: number;
+  /** Where the points' accuracy was measured; absent: as RunResult.accuracy, on the test split. */
+  readonly measured?: { readonly split: string; readonly examples: number; readonly baseline: number };
 }
 
 export interface SparsityPoint {
@@ -46,6 +50,16 @@ export interface SparsityPoint {
   readonly costs: readonly { readonly machine: string; readonly cycles: number; readonly energyPicojoules: number }[];
 }
 
+/** Zeros of one matrix over everything that was recorded; weights and activations of one layer stand side by side. */
+export interface MatrixZeros {
+  readonly layer: number;
+  /** As in the trace: MaskRecord.matrix and MaskRecord.phase. */
+  readonly matrix: string;
+  readonly phase: 'forward' | 'backward' | 'update';
+  readonly zeros: number;
+  readonly elements: number;
+}
+
 export interface TrainingPoint {
   readonly stage: 'warm-up' | 'baseline' | 'adapted';
   readonly step: number;
@@ -53,7 +67,10 @@ export interface TrainingPoint {
   /** The pruning term before its weight; 0 without a technique. */
   readonly penalty: number;
   readonly thresholds: readonly number[];
-  /** What the technique watches, e.g. "alive", the share of scores above their threshold. */
+  /**
+   * What the technique watches, e.g. "alive", the share of scores above their threshold. Names that start with
+   * "sparsity." are shares of zeros, and are drawn over the steps.
+   */
   readonly monitors: Readonly<Record<string, number>>;
 }
 
@@ -92,6 +109,8 @@ export interface RunResult {
   readonly tradeoff: readonly { readonly shift: number; readonly accuracy: number; readonly pruningRate: number }[];
   /** Curves of techniques that are profiled over their threshold. */
   readonly curves?: readonly SparsityCurve[];
+  /** Zero share of every recorded matrix, of techniques that record masks. */
+  readonly masks?: readonly MatrixZeros[];
   readonly training: readonly TrainingPoint[];
   readonly machines: readonly MachineOutcome[];
   readonly trace: { readonly file: string; readonly sequences: number; readonly bytes: number };

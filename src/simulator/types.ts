@@ -37,6 +37,7 @@ export interface PartResult {
 /** What a unit did over time, for the timeline figure: busy intervals [start, end) in cycles. */
 export interface TimelineLane {
   readonly lane: string;
+  /** Apart from each other, in order of time. */
   readonly busy: readonly { readonly start: number; readonly end: number; readonly label: string }[];
 }
 
@@ -47,7 +48,10 @@ export interface TimeSeries {
   readonly series: readonly {
     readonly name: string;
     readonly quantity: 'utilisation' | 'power';
-    /** utilisation: 0 … 1, mean over the sample; power: milliwatts. */
+    /**
+     * utilisation: 0 … 1, mean over the sample; power: milliwatts, mean over the sample. The power series of a machine
+     * are its parts and add up to the whole.
+     */
     readonly values: readonly number[];
   }[];
 }
@@ -77,8 +81,10 @@ export interface SimulationResult {
   readonly parts: readonly PartResult[];
   /** Histograms over the whole workload, e.g. "stopBits": share or count by bin label, in order. */
   readonly histograms: Readonly<Record<string, readonly { readonly bin: number; readonly count: number }[]>>;
-  /** One head, as an example; empty when the machine has none. */
+  /** A part of the workload as an example; empty when the machine has none. */
   readonly timeline: readonly TimelineLane[];
+  /** What the timeline shows, as a title says it: "one head" (when absent), "the first layer", "the whole run" … */
+  readonly timelineOf?: string;
   /** Absent where a machine does not record it. */
   readonly overTime?: TimeSeries;
   /** Waiting events or cycles by cause, as the machine's documentation defines them. */
