@@ -131,18 +131,14 @@ function traceHeader(
   seed: number,
 ): TraceHeader {
   const { model, dataset } = prepared;
-  const layers = 1 + Math.max(...adapted.heads.map(({ layer }) => layer));
-  const headsPerLayer = Array.from(
-    { length: layers },
-    (_, layer) => adapted.heads.filter((rule) => rule.layer === layer).length,
-  );
+  const { headsPerLayer } = adapted;
   return {
     producer: `tandem ${tandemVersion}`,
     model: model.name,
     task: dataset.name,
     technique,
     sequences,
-    layers,
+    layers: headsPerLayer.length,
     headsPerLayer,
     notes: { seed: String(seed), model: model.provenance.sha256, data: dataset.sha256.test },
   };

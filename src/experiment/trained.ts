@@ -46,7 +46,9 @@ export async function trainModels(
   const start = withWeights(graph, warm.parameters);
   const plain = await fineTune({ stage: 'baseline', graph: start }, ...common);
   const rewrite = technique.forTraining(start, options);
-  const learned = await fineTune({ stage: 'adapted', graph: start, rewrite }, ...common);
+  const learned = rewrite
+    ? await fineTune({ stage: 'adapted', graph: start, rewrite }, ...common)
+    : { parameters: plain.parameters, points: [] };
 
   const adaptedWeights = withWeights(graph, learned.parameters);
   const ranges = await folder.stage('calibrate', async () => {
@@ -62,7 +64,7 @@ export async function trainModels(
     baseline: withWeights(graph, plain.parameters),
     parameters: learned.parameters,
     adapted: forInference(learned.parameters),
-    shifted: (shift) => forInference(shiftedBy(learned.parameters, rewrite.trainable, shift)),
+    shifted: (shift) => forInference(shiftedBy(learned.parameters, rewrite?.trainable ?? [], shift)),
     points: [...warm.points, ...plain.points, ...learned.points],
   };
 }

@@ -50,6 +50,7 @@ async function checkTraining<Options>(
   promise: Promised,
 ): Promise<Parameters> {
   const rewrite = technique.forTraining(graph, options);
+  if (!rewrite) return graph.initializers;
   const { trainable, penalty, monitors } = rewrite;
   const own = new Set(graph.inputs.map(({ name }) => name));
   const added = rewrite.graph.inputs.map(({ name }) => name).filter((name) => !own.has(name));
@@ -99,12 +100,14 @@ async function checkInference<Options>(
   const rewrite = technique.forInference(graph, options, parameters, ranges);
   const again = technique.forInference(graph, options, parameters, ranges);
   promise('equal input gives an equal rewrite', sameBytes(encodeModel(rewrite.graph), encodeModel(again.graph)));
-  const signature = ({ inputs, outputs }: Graph) => JSON.stringify([inputs, outputs]);
+  const own = rewrite.graph.inputs.filter(({ name }) => !Object.hasOwn(rewrite.feeds ?? {}, name));
   promise(
-    'the adapted model has the inputs and outputs of the original',
-    signature(rewrite.graph) === signature(graph),
+    'the adapted model has the inputs and outputs of the original, and inputs that the technique feeds',
+    JSON.stringify([own, rewrite.graph.outputs]) === JSON.stringify([graph.inputs, graph.outputs]),
   );
-  const fetched = await run(withOutputs(rewrite.graph, ['logits', ...rewrite.observed]), feeds);
+  const counted = rewrite.counts ? [rewrite.counts.zeros, rewrite.counts.elements] : [];
+  const fetches = ['logits', ...rewrite.observed, ...counted];
+  const fetched = await run(withOutputs(rewrite.graph, fetches), { ...feeds, ...rewrite.feeds });
   promise('logits of the adapted model are finite', finite(fetched.logits!));
   const FIRST = 3;
   const records = [...rewrite.record(fetched, lengths, FIRST)];
@@ -121,6 +124,8 @@ async function checkInference<Options>(
     const ruled = rewrite.heads.some(({ layer, head }) => layer === record.layer && head === record.head);
     promise(`there is a rule for layer ${record.layer}, head ${record.head}`, ruled);
   }
+  const layersExist = records.every((record) => !('layer' in record) || record.layer < rewrite.headsPerLayer.length);
+  promise('records name layers that there are', layersExist);
   const ordered = rewrite.heads.every(({ layer, head }, i, { [i - 1]: previous }) => {
     return !previous || previous.layer < layer || (previous.layer === layer && previous.head < head);
   });

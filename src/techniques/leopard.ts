@@ -77,14 +77,14 @@ const MASKED_INTEGER = -(2 ** 52);
 
 export const thresholdName = (layer: number): string => `leopard.threshold.layer${layer}`;
 
-export const leopard: Technique<LeopardOptions> = {
+export const leopard = {
   name: 'leopard',
   description: 'LeOPArd (ISCA 2022): prune attention scores below thresholds learned with the weights.',
   schema: leopardOptions,
   forTraining,
-  calibrated: (graph) => attentionOf(graph).flatMap(({ query, key, value }) => [query, key, value]),
+  calibrated: (graph: Graph) => attentionOf(graph).flatMap(({ query, key, value }) => [query, key, value]),
   forInference,
-};
+} satisfies Technique<LeopardOptions>;
 
 function attentionOf(graph: Graph): AttentionBlock[] {
   const blocks = findAttention(graph);
@@ -301,6 +301,7 @@ function forInference(graph: Graph, options: LeopardOptions, parameters: Paramet
   const rewritten = rewire(b, graph, replaced);
   return {
     graph: pruneUnused(rewritten),
+    headsPerLayer: blocks.map(({ heads }) => heads!),
     heads: traced.flatMap(({ block, learned, bits }) =>
       Array.from({ length: block.heads! }, (_, head) => ({
         layer: block.layer,

@@ -37,10 +37,16 @@ export interface HeadRule {
 /** A model graph that decides at run time, with what must be fetched to know what it decided. */
 export interface InferenceRewrite {
   readonly graph: Graph;
-  /** In order of layer, then head. */
+  /** Attention heads of each layer. */
+  readonly headsPerLayer: readonly number[];
+  /** Rules of heads that were taught one each, in order of layer, then head; empty for a technique that has none. */
   readonly heads: readonly HeadRule[];
+  /** Values of the inputs that the rewrite added, the same for every batch: parameters that may change at run time. */
+  readonly feeds?: Feeds;
   /** Values to fetch when a trace is recorded. */
   readonly observed: readonly string[];
+  /** Where the graph counts the zeros that the technique makes. */
+  readonly counts?: SparsityCounts;
   /**
    * Records of one batch, sequence by sequence.
    * @param lengths real tokens of each sequence in the batch
@@ -49,13 +55,23 @@ export interface InferenceRewrite {
   record(fetched: Fetched, lengths: readonly number[], firstSequence: number): Generator<TraceRecord>;
 }
 
+/** Zeros that a graph counts in its own matrices, real tokens only. */
+export interface SparsityCounts {
+  /** Values, float64 [batch, matrices]: zeros, and elements, of each sequence. */
+  readonly zeros: string;
+  readonly elements: string;
+  /** By column: the matrix's layer and its name in traces. */
+  readonly matrices: readonly { readonly layer: number; readonly matrix: string }[];
+}
+
 /** Largest magnitudes seen on calibration data, by value name. */
 export type Ranges = ReadonlyMap<string, number>;
 
 /** A technique decides at run time how much work each part of a model needs. It is a pair of graph rewrites. */
 export interface Technique<Options = unknown> extends Named {
   readonly schema: ZodType<Options>;
-  forTraining(graph: Graph, options: Options): TrainingRewrite;
+  /** Undefined for a technique that leaves the weights as they are: its model is the baseline's, rewritten. */
+  forTraining(graph: Graph, options: Options): TrainingRewrite | undefined;
   /** Values whose largest magnitude must be known before `forInference` (quantiser ranges); they exist in both graphs. */
   calibrated(graph: Graph, options: Options): readonly string[];
   /** @param graph the original model with its trained weights */
