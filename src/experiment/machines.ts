@@ -1,7 +1,7 @@
 /** From what a user names (a preset, a machine, changes) to machines ready to simulate. */
 import { isAbsolute, join } from 'node:path';
 import { TandemError } from '../errors.js';
-import { readPreset } from '../hardware/preset-files.js';
+import { presetNames, readPreset } from '../hardware/preset-files.js';
 import type { Preset } from '../hardware/presets.js';
 import type { Constant } from '../hardware/types.js';
 import { isRecord, type Path } from '../settings/schema-walk.js';
@@ -92,7 +92,7 @@ function base(
   const named = request.machine === undefined ? undefined : machineNamed(request.machine, machinePlace);
   const presetName = request.preset ?? (request.config === undefined ? named?.presets[0] : undefined);
   if (presetName === undefined) return { machine: named ?? machineNamed('', machinePlace), preset: undefined };
-  const preset = readPreset(presetPath(presetName, baseFolder), places.place([...at, 'preset']));
+  const preset = readPreset(presetPath(withMachine(presetName, named), baseFolder), places.place([...at, 'preset']));
   const machine = machineNamed(preset.machine, preset.place(['machine']));
   if (named && named !== machine) {
     throw new TandemError(
@@ -134,6 +134,14 @@ export function uniquelyNamed(resolved: readonly ResolvedMachine[]): ResolvedMac
     seen.set(one.name, count);
     return count === 1 ? one : { ...one, name: `${one.name}-${count}` };
   });
+}
+
+/** Beside its machine, a preset may be named without the machine's name: `edge` of elector is elector-edge. */
+function withMachine(preset: string, machine: Machine | undefined): string {
+  if (machine === undefined) return preset;
+  const names = presetNames();
+  const full = `${machine.name}-${preset}`;
+  return !names.includes(preset) && names.includes(full) ? full : preset;
 }
 
 function presetPath(preset: string, baseFolder: string): string {
