@@ -8,13 +8,18 @@ export type Dims = readonly [number, number, number];
 
 export interface MemoryOperation {
   readonly kind: 'load' | 'store';
-  /** Name of the data, e.g. "layer0_head1_q"; compute operations and stores refer to it. */
+  /**
+   * Name of the data, e.g. "layer0_head1_q". A store bears the name of the compute operation that produces its data;
+   * loaded weights end in "-weights".
+   */
   readonly name: string;
   readonly dims: Dims;
   /** Loads go to the weight buffer, forward stores to the activation buffer. */
   readonly buffer: 'weight' | 'activation';
   /** Gradients of weights, which replace them. */
   readonly overwrite: boolean;
+  /** Never leaves its buffer: the embeddings. */
+  readonly pinned: boolean;
 }
 
 export interface ComputeOperation {
@@ -37,4 +42,11 @@ export type Entry<Operation> = Operation | { readonly heads: readonly (readonly 
 export interface PublishedOperations {
   readonly memory: readonly Entry<MemoryOperation>[];
   readonly compute: readonly Entry<ComputeOperation>[];
+}
+
+/** Whether a step holds the heads of a layer. */
+export function isHeads<Operation extends object>(
+  entry: Entry<Operation>,
+): entry is { readonly heads: readonly (readonly Operation[])[] } {
+  return 'heads' in entry;
 }
