@@ -8,37 +8,13 @@ import { z } from 'zod';
 import { TandemError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import type { Graph } from '../graph/types.js';
+import { BERT_SIZES, type EncoderSizes } from '../workload/named-transformers.js';
 import { type BertCheckpoint, checkpointWeights, readBertCheckpoint } from './bert-checkpoint.js';
 import * as blocks from './blocks.js';
 import { readHuggingFaceTokenizer, requireTokenizerFits } from './hugging-face-tokenizer.js';
 import type { ModelFamily, Tokenizer } from './types.js';
 import { readUseLiteTokenizer } from './use-lite.js';
 import { normalWeights, ones, zeros } from './weights.js';
-
-export interface BertSizes {
-  readonly layers: number;
-  readonly hidden: number;
-  readonly heads: number;
-  readonly intermediate: number;
-}
-
-/** Width per head and of the feed-forward layer that all published sizes share. */
-const sized = (layers: number, hidden: number): BertSizes => ({
-  layers,
-  hidden,
-  heads: hidden / 64,
-  intermediate: 4 * hidden,
-});
-
-/** Tiny to medium: Turc et al., 2019; base and large: Devlin et al., NAACL 2019. */
-export const BERT_SIZES = {
-  tiny: sized(2, 128),
-  mini: sized(4, 256),
-  small: sized(4, 512),
-  medium: sized(8, 512),
-  base: sized(12, 768),
-  large: sized(24, 1024),
-} as const satisfies Record<string, BertSizes>;
 
 const count = z.int().positive();
 const customSize = z
@@ -109,7 +85,7 @@ function build(config: BertConfig, checkpoint: BertCheckpoint | undefined, class
   return { ...built, provenance: { source: checkpoint.file + note, licence: 'not stated', sha256: checkpoint.sha256 } };
 }
 
-export interface BertConfig extends BertSizes {
+export interface BertConfig extends EncoderSizes {
   readonly vocabulary: number;
   readonly positions: number;
   readonly segments: number;

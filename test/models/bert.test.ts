@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parameterCount } from '../../src/graph/edit.js';
 import { findAttention } from '../../src/graph/patterns/attention.js';
 import { type Tensor, tensor } from '../../src/graph/types.js';
-import { BERT_SIZES, bert, buildBert, freshBertWeights } from '../../src/models/bert.js';
+import { bert, buildBert, freshBertWeights } from '../../src/models/bert.js';
 import { zeros } from '../../src/models/weights.js';
+import { BERT_SIZES } from '../../src/workload/named-transformers.js';
 import { bertTensors, type FolderChanges, writeBertFolder } from './bert-folder.js';
 import { largestDifference, valuesOf } from './run.js';
 

@@ -1,0 +1,69 @@
+/** Well-known transformers by name. Runs in a browser. */
+import { TandemError } from '../errors.js';
+import { nearest } from '../settings/schema-walk.js';
+import type { TransformerArchitecture } from './transformer.js';
+
+export interface EncoderSizes {
+  readonly layers: number;
+  readonly hidden: number;
+  readonly heads: number;
+  readonly intermediate: number;
+}
+
+/** Width per head and of the feed-forward layer that all published sizes share. */
+const sized = (layers: number, hidden: number): EncoderSizes => ({
+  layers,
+  hidden,
+  heads: hidden / 64,
+  intermediate: 4 * hidden,
+});
+
+/** Tiny to medium: Turc et al., 2019; base and large: Devlin et al., NAACL 2019. */
+export const BERT_SIZES = {
+  tiny: sized(2, 128),
+  mini: sized(4, 256),
+  small: sized(4, 512),
+  medium: sized(8, 512),
+  base: sized(12, 768),
+  large: sized(24, 1024),
+} as const satisfies Record<string, EncoderSizes>;
+
+/** The smallest one is the test model of the AccelTran simulator (Tuli & Jha, 2023). */
+const NANO: EncoderSizes = { layers: 1, hidden: 32, heads: 2, intermediate: 64 };
+
+const NAMED: Readonly<Record<string, EncoderSizes>> = {
+  nano: NANO,
+  ...Object.fromEntries(Object.entries(BERT_SIZES).map(([size, sizes]) => [`bert-${size}`, sizes])),
+};
+
+/** Names that `namedArchitecture` knows, from the smallest to the largest. */
+export const ARCHITECTURE_NAMES: readonly string[] = Object.keys(NAMED);
+
+/** BERT's English word pieces; the number of tokens that the ELECTOR simulators assume. */
+const VOCABULARY = 30522;
+const TOKENS = 128;
+
+/** An encoder of equal layers with scaled dot-product attention and one feed-forward stack. */
+export function uniformArchitecture(
+  { layers, hidden, heads, intermediate }: EncoderSizes,
+  { name, vocabulary, tokens }: Omit<TransformerArchitecture, 'layers'>,
+): TransformerArchitecture {
+  const head = { kind: 'sdp', dim: Math.floor(hidden / heads) } as const;
+  const layer = { hidden, heads: Array.from({ length: heads }, () => head), feedForward: [intermediate] };
+  return { name, layers: Array.from({ length: layers }, () => layer), vocabulary, tokens };
+}
+
+/**
+ * @param place where the name was given, for errors
+ * @throws TANDEM_UNKNOWN_NAME with the nearest name
+ */
+export function namedArchitecture(name: string, place?: string): TransformerArchitecture {
+  const sizes = Object.hasOwn(NAMED, name) ? NAMED[name] : undefined;
+  if (sizes) return uniformArchitecture(sizes, { name, vocabulary: VOCABULARY, tokens: TOKENS });
+  const guess = nearest(name, ARCHITECTURE_NAMES);
+  const hint = guess ? ` Did you mean "${guess}"?` : '';
+  throw new TandemError('TANDEM_UNKNOWN_NAME', `There is no transformer "${name}".${hint}`, {
+    ...(place === undefined ? {} : { place }),
+    remedy: `Use one of: ${ARCHITECTURE_NAMES.join(', ')}.`,
+  });
+}
