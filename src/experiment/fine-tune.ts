@@ -69,7 +69,7 @@ async function trainStage(
     steps: Math.max(1, steps),
     extras: [
       taskLoss,
-      ...(rewrite ? [rewrite.penalty] : []),
+      ...(rewrite?.penalty === undefined ? [] : [rewrite.penalty]),
       ...(rewrite?.trainable ?? []),
       ...Object.values(rewrite?.monitors ?? {}),
     ],
@@ -99,7 +99,7 @@ async function trainStage(
         onStep: async ({ step, extras }) => {
           const scalar = (value: string) => Number(extras[value]!.data[0]);
           const thresholds = (rewrite?.trainable ?? []).flatMap((value) => [...(extras[value]!.data as Float32Array)]);
-          const penalty = rewrite ? scalar(rewrite.penalty) : 0;
+          const penalty = rewrite?.penalty === undefined ? 0 : scalar(rewrite.penalty);
           const watched = Object.entries(rewrite?.monitors ?? {}).map(([monitor, value]) => [monitor, scalar(value)]);
           const monitors = Object.fromEntries(watched) as Record<string, number>;
           await history.add({ stage: name, step, loss: scalar(taskLoss), penalty, thresholds, monitors });
@@ -125,7 +125,8 @@ async function trainStage(
 function lossGraph(graph: Graph, rewrite: TrainingRewrite | undefined) {
   const b = new GraphBuilder(graph.name, graph);
   const taskLoss = addCrossEntropy(b, 'logits', b.input('labels', 'int64', ['batch']));
-  const loss = rewrite ? b.add(taskLoss, b.mul(rewrite.penalty, b.constant(rewrite.penaltyWeight))) : taskLoss;
+  if (rewrite?.penalty === undefined) return { graph: b.finish(), loss: taskLoss, taskLoss };
+  const loss = b.add(taskLoss, b.mul(rewrite.penalty, b.constant(rewrite.penaltyWeight ?? 1)));
   return { graph: b.finish(), loss, taskLoss };
 }
 
@@ -136,7 +137,7 @@ function optimizerOf({ training }: Experiment, rewrite: TrainingRewrite | undefi
     { match: /(\.bias$|norm)/, learningRate, weightDecay: 0 },
     { match: /./, learningRate, weightDecay },
   ];
-  if (rewrite) {
+  if (rewrite && rewrite.trainable.length > 0) {
     const names = rewrite.trainable.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
     groups.unshift({
       match: new RegExp(`^(${names.join('|')})$`),

@@ -13,6 +13,8 @@ export interface TrainOptions {
   readonly epochs: number;
   /** The feeds for one batch of examples in a step. */
   feeds(examples: readonly number[], step: number): Feeds;
+  /** Called before each step with its number and the feeds of its batches. */
+  readonly beforeStep?: (step: number, batches: readonly Feeds[]) => void | Promise<void>;
   /** Called after each step, before a checkpoint holds it: what is kept here of a step is never behind the checkpoint. */
   readonly onStep?: (result: StepResult, steps: number) => void | Promise<void>;
   /** Stops between two steps, after writing the checkpoint if there is one. */
@@ -27,7 +29,7 @@ export interface TrainOptions {
  * @throws TANDEM_ABORTED, TANDEM_CHECKPOINT_INVALID, TANDEM_LOSS_NOT_FINITE
  */
 export async function train(options: TrainOptions): Promise<void> {
-  const { trainer, order, epochs, feeds, onStep, signal, checkpoint } = options;
+  const { trainer, order, epochs, feeds, beforeStep, onStep, signal, checkpoint } = options;
   const { accumulate } = trainer.optimizer;
   const steps = trainingSteps(order, epochs, accumulate);
   if (steps !== trainer.steps) {
@@ -50,7 +52,9 @@ export async function train(options: TrainOptions): Promise<void> {
       if (signal?.aborted && checkpoint) await saveCheckpoint(checkpoint.path, trainer, settings);
       checkAborted(signal, checkpoint && `Run again to continue from ${checkpoint.path}.`);
       const group = groups[step - epoch * stepsPerEpoch]!;
-      const result = await trainer.step(...group.map((examples) => feeds(examples, step)));
+      const fed = group.map((examples) => feeds(examples, step));
+      await beforeStep?.(step, fed);
+      const result = await trainer.step(...fed);
       await onStep?.(result, steps);
       const due = checkpoint && (trainer.stepsDone % checkpoint.everySteps === 0 || trainer.stepsDone === steps);
       if (due) await saveCheckpoint(checkpoint.path, trainer, settings);

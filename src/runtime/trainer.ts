@@ -17,7 +17,7 @@ export interface TrainerOptions {
   readonly optimizer: OptimizerOptions;
   /** Steps of the whole training; the learning-rate schedule spans them. */
   readonly steps: number;
-  /** Further values to hand out at each step, e.g. a penalty or a threshold. */
+  /** Further values to hand out at each step: of the graph, trained ones, or those that `gradientRules` make. */
   readonly extras?: readonly string[];
   /** Gradients that replace an operator's own, as in `differentiate`. */
   readonly gradientRules?: DifferentiateOptions['rules'];
@@ -58,6 +58,7 @@ export class Trainer {
   readonly #parameters: Feeds;
   readonly #gradients: Fetched;
   readonly #fetches: readonly string[];
+  #observing: { readonly session: Session; readonly values: readonly string[] } | undefined;
   #done = 0;
 
   private constructor(options: TrainerOptions, session: Session, adam: AdamW) {
@@ -119,6 +120,23 @@ export class Trainer {
     return { step, loss, gradNorm, learningRates: this.#adam.learningRates(step), extras };
   }
 
+  /**
+   * Values at the present parameters, without a step: of the graph, gradients of its weights, or what `gradientRules`
+   * make. They come from a session of their own, made at the first call, so that steps stay as fast as they are.
+   */
+  async observe(feeds: Feeds, values: readonly string[]): Promise<Fetched> {
+    if (this.#observing?.values.join() !== values.join()) {
+      await this.#observing?.session.dispose();
+      const graph = trainingGraph({ ...this.#options, extras: values.filter((name) => !this.#isGradient(name)) });
+      this.#observing = { values, session: await Session.create(graph, this.#options.runtime) };
+    }
+    return this.#observing.session.run({ ...feeds, ...this.#parameters }, values);
+  }
+
+  #isGradient(name: string): boolean {
+    return Object.hasOwn(this.#gradients, name);
+  }
+
   /** The trained values now, by initializer name; copies. */
   parameters(): Map<string, Tensor> {
     return copies(this.#map('parameters'));
@@ -165,6 +183,7 @@ export class Trainer {
 
   async dispose(): Promise<void> {
     await this.#session.dispose();
+    await this.#observing?.session.dispose();
   }
 
   #checkCall(batches: number): void {
@@ -221,8 +240,14 @@ const computed = ({ extras = [], trainable }: TrainerOptions): string[] =>
 /** The graph that a step runs: parameters as inputs; loss, extras and gradients as outputs. */
 export function trainingGraph(options: TrainerOptions): Graph {
   const { graph, trainable, loss, gradientRules } = options;
-  const forward = pruneUnused(withOutputs(graph, [loss, ...computed(options)]));
-  return differentiate(inputsFromInitializers(forward, trainable), { loss, wrt: trainable, rules: gradientRules });
+  const extras = computed(options);
+  const forward = pruneUnused(withOutputs(graph, [loss, ...extras.filter((name) => graph.types.has(name))]));
+  return differentiate(inputsFromInitializers(forward, trainable), {
+    loss,
+    wrt: trainable,
+    rules: gradientRules,
+    outputs: extras,
+  });
 }
 
 function weights(graph: Graph, names: readonly string[]): Map<string, Tensor> {

@@ -1,13 +1,14 @@
 /** What every technique promises, checked on one that a program brings: for its tests, whatever their framework. */
-import { withOutputs } from '../graph/edit.js';
+import { GraphBuilder } from '../graph/builder.js';
+import { GraphIndex, withOutputs } from '../graph/edit.js';
 import { differentiate } from '../graph/gradients/index.js';
 import { encodeModel } from '../graph/onnx/encode.js';
-import type { Graph, Tensor } from '../graph/types.js';
+import { type Graph, int, type Tensor } from '../graph/types.js';
 import type { Feeds, Fetched } from '../runtime/types.js';
 import { decodeTrace } from '../trace/decode.js';
 import { encodeEnd, encodeHeader, encodeRecord } from '../trace/encode.js';
-import type { TraceRecord } from '../trace/types.js';
-import type { Parameters, Ranges, Technique } from './types.js';
+import type { MaskRecord, TraceRecord } from '../trace/types.js';
+import type { Parameters, Ranges, StepFeedback, Technique, TrainingRewrite } from './types.js';
 
 export interface TechniqueSubject {
   /** Options as a user writes them; the technique's schema fills in the rest. */
@@ -46,12 +47,12 @@ export async function checkTechnique<Options>(
 async function checkTraining<Options>(
   technique: Technique<Options>,
   options: Options,
-  { graph, feeds, run }: TechniqueSubject,
+  { graph, feeds, lengths, run }: TechniqueSubject,
   promise: Promised,
 ): Promise<Parameters> {
   const rewrite = technique.forTraining(graph, options);
   if (!rewrite) return graph.initializers;
-  const { trainable, penalty, monitors } = rewrite;
+  const { trainable, penalty, monitors, feedback, observer } = rewrite;
   const own = new Set(graph.inputs.map(({ name }) => name));
   const added = rewrite.graph.inputs.map(({ name }) => name).filter((name) => !own.has(name));
   const steps = 5;
@@ -67,21 +68,59 @@ async function checkTraining<Options>(
   const share = rewrite.learnedUntil;
   const learns = rewrite.learningRate > 0 && share > 0 && share <= 1;
   promise('its parameters learn, over a share of the steps', learns || trainable.length === 0);
-  const scalars = [penalty, ...Object.values(monitors)];
-  const gradients = trainable.map((name) => `grad:${name}`);
-  const training = withOutputs(differentiate(rewrite.graph, { loss: penalty, wrt: trainable }), [
-    'logits',
-    ...scalars,
-    ...gradients,
-  ]);
-  const fetched = await run(training, { ...feeds, ...rewrite.feeds(0, steps) });
+  const scalars = [...(penalty === undefined ? [] : [penalty]), ...Object.values(monitors)];
+  const { graph: withLoss, loss, wrt } = lossOf(rewrite);
+  const gradients = wrt.map((name) => `grad:${name}`);
+  const outputs = [...scalars, ...(feedback?.measured ?? []), ...(observer?.observed ?? [])];
+  const made = outputs.filter((name) => !gradients.includes(name));
+  const training = differentiate(withLoss, { loss, wrt, rules: rewrite.gradientRules, outputs: made });
+  const fetches = withOutputs(training, ['logits', ...outputs, ...gradients]);
+  const fetched = await run(fetches, { ...feeds, ...rewrite.feeds(0, steps) });
   for (const name of scalars) {
     const isScalar = fetched[name]!.data.length === 1 && finite(fetched[name]!);
     promise(`"${name}" is one finite number`, isScalar);
   }
-  for (const name of gradients) promise(`the gradient of the penalty "${name}" is finite`, finite(fetched[name]!));
+  for (const name of gradients) promise(`the gradient of the loss "${name}" is finite`, finite(fetched[name]!));
   promise('logits in training are finite', finite(fetched.logits!));
-  return rewrite.graph.initializers;
+  if (observer) await checkMasks([...observer.record(fetched, lengths, 2)], observer.headsPerLayer.length, promise);
+  const after = feedback?.next(fetched, undefined);
+  if (after) checkFeedback(rewrite, after, steps, promise);
+  return new Map([...rewrite.graph.initializers, ...(feedback?.found(after!.carried) ?? [])]);
+}
+
+/** A loss that depends on the logits and the penalty, and what training would differentiate it by. */
+function lossOf({ graph, penalty, trainable }: TrainingRewrite): { graph: Graph; loss: string; wrt: string[] } {
+  const b = new GraphBuilder(graph.name, graph);
+  const squares = b.op('ReduceMean', [b.mul('logits', 'logits')], { keepdims: int(0) });
+  const loss = penalty === undefined ? squares : b.add(squares, penalty);
+  const finished = b.finish();
+  const index = new GraphIndex(finished);
+  const behind = new Set([loss]);
+  for (const value of behind) for (const input of index.producerOf(value)?.inputs ?? []) behind.add(input);
+  const isWeight = ([name, { dtype, shape }]: [string, Tensor]) =>
+    behind.has(name) && dtype === 'float32' && shape.length > 1;
+  const weights = [...graph.initializers].filter(isWeight).map(([name]) => name);
+  return { graph: finished, loss, wrt: [...new Set([...trainable, ...weights])] };
+}
+
+async function checkMasks(records: readonly MaskRecord[], layers: number, promise: Promised): Promise<void> {
+  promise('it records masks of a training step', records.length > 0);
+  const numbered = records.every(({ step, layer }) => step === 2 && layer < layers);
+  promise('masks of training name their step and a layer that there is', numbered);
+  promise('masks of training survive being written and read', await survivesTrace(records));
+}
+
+function checkFeedback(
+  rewrite: TrainingRewrite,
+  { monitors, carried }: ReturnType<StepFeedback['next']>,
+  steps: number,
+  promise: Promised,
+): void {
+  promise('what it measures of a step is finite', Object.values(monitors).every(Number.isFinite));
+  promise('what it carries from step to step is finite', carried.every(Number.isFinite));
+  const [first, second] = [rewrite.feeds(0, steps), rewrite.feeds(1, steps, carried)];
+  const same = Object.keys(first).join() === Object.keys(second).join();
+  promise('it feeds the same inputs at every step', same && Object.values(second).every(finite));
 }
 
 async function checkInference<Options>(

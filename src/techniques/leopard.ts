@@ -7,11 +7,11 @@
 import { z } from 'zod';
 import { TandemError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
-import { sortNodes } from '../graph/check.js';
-import { pruneUnused, replaceInput, withOutputs } from '../graph/edit.js';
-import { type AttentionBlock, findAttention } from '../graph/patterns/attention.js';
+import { pruneUnused, withOutputs } from '../graph/edit.js';
+import type { AttentionBlock } from '../graph/patterns/attention.js';
 import { keyRows, replaySteps } from '../graph/patterns/replay.js';
 import { floatTensor, type Graph, int, ints, type Tensor, tensor } from '../graph/types.js';
+import { attentionOf, rewire } from './attention-layers.js';
 import { leopardRecords } from './leopard-trace.js';
 import { integerScores, quantised, quantiserStep } from './quantise.js';
 import type { InferenceRewrite, Parameters, Ranges, Technique, TrainingRewrite } from './types.js';
@@ -86,22 +86,6 @@ export const leopard = {
   forInference,
 } satisfies Technique<LeopardOptions>;
 
-function attentionOf(graph: Graph): AttentionBlock[] {
-  const blocks = findAttention(graph);
-  const unsupported = (message: string, remedy: string) =>
-    new TandemError('TANDEM_MODEL_UNSUPPORTED', message, { place: `graph ${graph.name}`, remedy });
-  if (blocks.length === 0) {
-    const plain = 'Export it without fused attention operators: plain MatMul, Softmax, MatMul.';
-    throw unsupported('The model has no attention that Tandem recognises.', plain);
-  }
-  for (const { layer, query, heads } of blocks) {
-    if (graph.types.get(query)?.shape?.length === 4 && heads !== undefined) continue;
-    const separate = 'Export it with batch and heads as separate axes, heads fixed: [batch, heads, tokens, dim].';
-    throw unsupported(`The queries of attention layer ${layer} ("${query}") have no fixed axis of heads.`, separate);
-  }
-  return blocks;
-}
-
 /** Shape in which one threshold per layer or per head broadcasts against scores [batch, heads, queries, keys]. */
 function thresholdShape(block: AttentionBlock, { granularity }: LeopardOptions): number[] {
   if (granularity === 'layer') return [1, 1, 1, 1];
@@ -113,7 +97,7 @@ function thresholdShape(block: AttentionBlock, { granularity }: LeopardOptions):
 const ANNEALED = ['sharpness', 'depth', 'steepness'] as const;
 const feedName = (constant: (typeof ANNEALED)[number]): string => `leopard.${constant}`;
 
-function forTraining(graph: Graph, options: LeopardOptions): TrainingRewrite {
+function forTraining(graph: Graph, options: LeopardOptions): TrainingRewrite & { readonly penalty: string } {
   const blocks = attentionOf(graph);
   const b = new GraphBuilder(graph.name, graph);
   for (const constant of ANNEALED) b.input(feedName(constant), 'float32', []);
@@ -356,14 +340,4 @@ function isFirstLargest(b: GraphBuilder, candidate: string): string {
 function roundedProbabilities(b: GraphBuilder, probabilities: string, { valueBits }: LeopardOptions): string {
   const one = 2 ** (valueBits - 1);
   return b.mul(b.op('Round', [b.mul(probabilities, b.constant(one))]), b.constant(1 / one));
-}
-
-/** Lets the original nodes that read an old value (a softmax's input, a context) read its replacement. */
-function rewire(b: GraphBuilder, original: Graph, replaced: ReadonlyMap<string, string>): Graph {
-  const old = new Set(original.nodes.map(({ name }) => name));
-  const graph = [...replaced].reduce(
-    (rewritten, [from, to]) => replaceInput(rewritten, from, to, ({ name }) => old.has(name)),
-    b.finish(),
-  );
-  return sortNodes(graph);
 }

@@ -1,8 +1,9 @@
 import type { ZodType } from 'zod';
+import type { GradientRule } from '../graph/gradients/rule.js';
 import type { Graph, Tensor } from '../graph/types.js';
 import type { Named } from '../registry.js';
 import type { Feeds, Fetched } from '../runtime/types.js';
-import type { TraceRecord } from '../trace/types.js';
+import type { MaskRecord, TraceRecord } from '../trace/types.js';
 
 /** A model graph made ready to learn a technique's parameters together with its weights. */
 export interface TrainingRewrite {
@@ -12,13 +13,47 @@ export interface TrainingRewrite {
   readonly learningRate: number;
   /** Share of the steps over which these parameters move; the weights then settle around fixed ones. */
   readonly learnedUntil: number;
-  /** Scalar value to add to the task loss, weighted by `penaltyWeight`. */
-  readonly penalty: string;
-  readonly penaltyWeight: number;
-  /** Inputs that change over training (annealed constants), for step 0 … steps − 1. */
-  feeds(step: number, steps: number): Feeds;
+  /** Scalar value to add to the task loss, weighted by `penaltyWeight`; absent: the task's loss is all there is. */
+  readonly penalty?: string;
+  readonly penaltyWeight?: number;
+  /** Gradients that replace an operator's own, as in `differentiate`. */
+  readonly gradientRules?: Readonly<Record<string, GradientRule | 'zero'>>;
+  /**
+   * Inputs that change over training, for step 0 … steps − 1.
+   * @param carried what `feedback` handed on from the step before; undefined at the first
+   */
+  feeds(step: number, steps: number, carried?: Carried): Feeds;
   /** Scalars worth recording at each step, by what reports call them. */
   readonly monitors: Readonly<Record<string, string>>;
+  readonly feedback?: StepFeedback;
+  readonly observer?: TrainingObserver;
+}
+
+/** What one step hands to the next besides the weights: part of what an interrupted training needs to go on. */
+export type Carried = readonly number[];
+
+/** Lets the feeds of a step depend on what the steps before it measured. */
+export interface StepFeedback {
+  /** Values fetched at each step, of `graph` or made by `gradientRules` under these names; of the step's last batch. */
+  readonly measured: readonly string[];
+  /** After a step: what to record of it, and what to hand on. */
+  next(measured: Fetched, carried: Carried | undefined): { monitors: Record<string, number>; carried: Carried };
+  /** What `forInference` gets beside the trained values, once training is over. */
+  found(carried: Carried | undefined): Parameters;
+}
+
+/** Masks of the matrices of a training step. */
+export interface TrainingObserver {
+  /** Attention heads of each layer. */
+  readonly headsPerLayer: readonly number[];
+  /** Values to fetch at a step that is traced: of `graph`, made by `gradientRules`, or gradients (`grad:<weight>`). */
+  readonly observed: readonly string[];
+  /**
+   * Records of one batch: its sequences, numbered from 0, and then the updates, which belong to the whole batch
+   * (sequence 0).
+   * @param lengths real tokens of each sequence in the batch
+   */
+  record(fetched: Fetched, lengths: readonly number[], step: number): Generator<MaskRecord>;
 }
 
 /** Trained values by initializer name: weights and the technique's own parameters. */

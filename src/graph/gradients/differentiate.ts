@@ -16,6 +16,8 @@ export interface DifferentiateOptions {
    * A rule for an operator with a whole-number or Boolean output receives a float32 gradient of that output.
    */
   readonly rules?: Readonly<Record<string, GradientRule | 'zero'>>;
+  /** Further outputs: values of the graph, or those that `rules` make under these names (with `append`). */
+  readonly outputs?: readonly string[];
   /** What the output with a value's gradient is called; default `grad:<value>`. */
   readonly gradientName?: (value: string) => string;
 }
@@ -25,10 +27,11 @@ export const defaultGradientName = (value: string): string => `grad:${value}`;
 /**
  * Reverse-mode differentiation as a rewrite: the same graph with one more output per value of `wrt`, ∂loss/∂value in
  * the value's shape and type. Only what lies between `wrt` and the loss is differentiated.
- * @throws TANDEM_NO_GRADIENT naming the node whose operator has no gradient, or the value the loss does not depend on
+ * @throws TANDEM_NO_GRADIENT naming the node whose operator has no gradient, the value the loss does not depend on, or
+ *   an output that nothing makes
  */
 export function differentiate(graph: Graph, options: DifferentiateOptions): Graph {
-  const { loss, wrt, gradientName = defaultGradientName } = options;
+  const { loss, wrt, outputs = [], gradientName = defaultGradientName } = options;
   const ruleOf = ruleLookup(options.rules ?? {});
   checkRequest(graph, loss, wrt);
   const reached = dependants(graph, wrt, ruleOf);
@@ -65,7 +68,8 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
     });
   }
   for (const value of wrt) if (!pending.has(value)) throw unreachable(graph, loss, value, ruleOf);
-  return withGradients(b, graph, new Map(wrt.map((value) => [gradientName(value), gradientOf(value)!])));
+  const gradients = new Map(wrt.map((value) => [gradientName(value), gradientOf(value)!]));
+  return withGradients(b, graph, gradients, outputs);
 }
 
 type RuleLookup = (node: Node) => GradientEntry;
@@ -209,7 +213,13 @@ function unreachable(graph: Graph, loss: string, value: string, ruleOf: RuleLook
 }
 
 /** Adds the outputs. A node that makes a gradient gets the output's name; where it cannot, an Identity does. */
-function withGradients(b: GradientBuilder, graph: Graph, gradients: ReadonlyMap<string, string>): Graph {
+function withGradients(
+  b: GradientBuilder,
+  graph: Graph,
+  gradients: ReadonlyMap<string, string>,
+  further: readonly string[],
+): Graph {
+  for (const name of further) if (!b.types.has(name)) throw missing(name);
   const madeHere = new Set(b.nodes.slice(graph.nodes.length).flatMap(({ outputs }) => outputs));
   const renamed = new Map<string, string>();
   for (const [name, gradient] of gradients) {
@@ -219,7 +229,7 @@ function withGradients(b: GradientBuilder, graph: Graph, gradients: ReadonlyMap<
         remedy: 'Pass gradientName to name the new outputs.',
       });
     }
-    if (madeHere.has(gradient) && !renamed.has(gradient)) renamed.set(gradient, name);
+    if (madeHere.has(gradient) && !renamed.has(gradient) && !further.includes(gradient)) renamed.set(gradient, name);
     else
       b.append({
         name: b.unique(`${name}_node`),
@@ -233,13 +243,21 @@ function withGradients(b: GradientBuilder, graph: Graph, gradients: ReadonlyMap<
   const current = (name: string) => renamed.get(name) ?? name;
   const nodes = [
     ...b.nodes.slice(0, graph.nodes.length),
-    ...used(b.nodes.slice(graph.nodes.length), gradients.keys(), current),
+    ...used(b.nodes.slice(graph.nodes.length), [...gradients.keys(), ...further], current),
   ];
   const types = new Map([...b.types].map(([name, type]) => [current(name), type]));
   const finished = b.finish();
-  const outputs = [...gradients.keys()].map((name) => ({ name, ...types.get(name)! }));
+  const present = new Set(finished.outputs.map(({ name }) => name));
+  const names = [...gradients.keys(), ...further.filter((name) => !present.has(name))];
+  const outputs = names.map((name) => ({ name, ...types.get(name)! }));
   return { ...finished, nodes, types, outputs: [...finished.outputs, ...outputs] };
 }
+
+const missing = (name: string): TandemError =>
+  new TandemError('TANDEM_NO_GRADIENT', `Neither the graph nor a gradient rule makes the value "${name}".`, {
+    place: `value ${name}`,
+    remedy: 'Name values that the loss depends on through what is differentiated.',
+  });
 
 /** The nodes that lead to the outputs: gathering factors leaves some products unused. */
 function used(nodes: readonly Node[], outputs: Iterable<string>, current: (name: string) => string): Node[] {
