@@ -18,10 +18,11 @@ import * as ort from 'onnxruntime-node';
 import { GraphBuilder } from '../dist/graph/builder.js';
 import { addCrossEntropy } from '../dist/graph/losses.js';
 import { encodeModel } from '../dist/graph/onnx/encode.js';
-import { BERT_SIZES, buildBert, freshBertWeights } from '../dist/models/bert.js';
+import { buildBert, freshBertWeights } from '../dist/models/bert.js';
 import { collate, labelTensor } from '../dist/runtime/collate.js';
 import { writeSafetensors } from '../dist/runtime/safetensors-files.js';
 import { Trainer, trainingGraph } from '../dist/runtime/trainer.js';
+import { BERT_SIZES } from '../dist/workload/named-transformers.js';
 
 const BATCH = 8;
 const TOKENS = 128;

@@ -1,8 +1,10 @@
 /** Workload files on disk. The only file of workload/ that needs Node. */
 import { readFileSync } from 'node:fs';
 import { TandemError } from '../errors.js';
+import { parseModelDictionary } from './acceltran-model.js';
 import { parseScaleSimConfig, type ScaleSimConfig } from './scale-sim-config.js';
 import { parseTopology } from './topology.js';
+import type { TransformerArchitecture } from './transformer.js';
 import type { GemmLayer } from './types.js';
 
 /** Layers of a SCALE-Sim layer list. @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, TANDEM_WORKLOAD_INVALID */
@@ -13,6 +15,14 @@ export function readTopology(path: string): GemmLayer[] {
 /** @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, TANDEM_CONFIG_SYNTAX, TANDEM_CONFIG_INVALID */
 export function readScaleSimConfig(path: string): ScaleSimConfig {
   return parseScaleSimConfig(read(path), path);
+}
+
+/**
+ * The transformer of a model dictionary.
+ * @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, and what parseModelDictionary throws
+ */
+export function readModelDictionary(path: string): TransformerArchitecture {
+  return parseModelDictionary(read(path), path);
 }
 
 function read(path: string): string {

@@ -5,7 +5,10 @@
  * and of its attention option; layers that are not there are zeros. Runs in a browser.
  */
 import { TandemError } from '../errors.js';
+import { TOKENS, VOCABULARY } from './named-transformers.js';
 import type { HeadOperation, TransformerArchitecture, TransformerLayer } from './transformer.js';
+
+export { namedArchitecture } from './named-transformers.js';
 
 /** A head's operation without its width, as the space lists it. */
 export type HeadType = 'sa_sdp' | 'sa_wma' | 'l_dft' | 'l_dct' | `c_${number}`;
@@ -16,10 +19,6 @@ export const HEAD_COUNTS = [2, 4, 8, 12] as const;
 export const HEAD_TYPES = ['sa_sdp', 'sa_wma', 'l_dft', 'l_dct', 'c_5', 'c_9', 'c_13'] as const satisfies HeadType[];
 export const FEED_FORWARD_WIDTHS = [256, 512, 1024, 2048, 3072, 4096] as const;
 const MOST_STACKS = 3;
-
-/** What BERT's English word pieces and the published simulators assume. */
-const VOCABULARY = 30522;
-const TOKENS = 128;
 
 /** n over k, exact below 2⁵³. */
 function choose(n: number, k: number): number {

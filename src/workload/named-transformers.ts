@@ -39,9 +39,10 @@ const NAMED: Readonly<Record<string, EncoderSizes>> = {
 /** Names that `namedArchitecture` knows, from the smallest to the largest. */
 export const ARCHITECTURE_NAMES: readonly string[] = Object.keys(NAMED);
 
-/** BERT's English word pieces; the number of tokens that the ELECTOR simulators assume. */
-const VOCABULARY = 30522;
-const TOKENS = 128;
+/** BERT's English word pieces. */
+export const VOCABULARY = 30522;
+/** Tokens of a sequence that the AccelTran and ELECTOR simulators assume. */
+export const TOKENS = 128;
 
 /** An encoder of equal layers with scaled dot-product attention and one feed-forward stack. */
 export function uniformArchitecture(
