@@ -82,7 +82,8 @@ export const leopard = {
   description: 'LeOPArd (ISCA 2022): prune attention scores below thresholds learned with the weights.',
   schema: leopardOptions,
   forTraining,
-  calibrated: (graph: Graph) => attentionOf(graph).flatMap(({ query, key, value }) => [query, key, value]),
+  calibrated: (graph: Graph, _options?: LeopardOptions) =>
+    attentionOf(graph).flatMap(({ query, key, value }) => [query, key, value]),
   forInference,
 } satisfies Technique<LeopardOptions>;
 

@@ -1,7 +1,9 @@
 import { Registry } from '../registry.js';
+import { dynatran } from './dynatran.js';
 import { leopard } from './leopard.js';
 import type { Technique } from './types.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: each technique has options of its own, validated by its schema.
 export const techniques = new Registry<Technique<any>>('technique');
 techniques.register(leopard);
+techniques.register(dynatran);

@@ -4,6 +4,7 @@ import type { Graph, Tensor } from '../graph/types.js';
 import type { Named } from '../registry.js';
 import type { Feeds, Fetched } from '../runtime/types.js';
 import type { MaskRecord, TraceRecord } from '../trace/types.js';
+import type { SparsityProfile } from './profile.js';
 
 /** A model graph made ready to learn a technique's parameters together with its weights. */
 export interface TrainingRewrite {
@@ -99,6 +100,33 @@ export interface SparsityCounts {
   readonly matrices: readonly { readonly layer: number; readonly matrix: string }[];
 }
 
+/** A pruning rule whose curves are measured with one graph: its parameter is an input. */
+export interface ProfiledRule {
+  /** As curves name it, with what moves along them: "dynatran" and "τ", "top-k" and "k". */
+  readonly rule: string;
+  readonly parameter: string;
+  readonly graph: Graph;
+  readonly counts: SparsityCounts;
+  /** Where to measure, in ascending order. */
+  readonly values: readonly number[];
+  feeds(value: number): Feeds;
+}
+
+/** Chooses a parameter of the technique from curves that are measured beside the test split. */
+export interface Profiler<Options> {
+  /**
+   * The rules that curves show; the technique's own comes first, and is the one to choose from.
+   * @param graph the original model with its trained weights
+   * @param tokens of the longest text
+   */
+  rules(graph: Graph, options: Options, tokens: number): readonly ProfiledRule[];
+  /**
+   * The options with the chosen parameter in them, ready for `forInference`.
+   * @throws TANDEM_TARGET_UNREACHABLE when no measured parameter does what is asked for
+   */
+  settle(options: Options, profile: SparsityProfile): { options: Options; parameter: number };
+}
+
 /** Largest magnitudes seen on calibration data, by value name. */
 export type Ranges = ReadonlyMap<string, number>;
 
@@ -111,4 +139,5 @@ export interface Technique<Options = unknown> extends Named {
   calibrated(graph: Graph, options: Options): readonly string[];
   /** @param graph the original model with its trained weights */
   forInference(graph: Graph, options: Options, parameters: Parameters, ranges: Ranges): InferenceRewrite;
+  readonly profiler?: Profiler<Options>;
 }

@@ -31,6 +31,9 @@ export const ACTIVATIONS = {
 /** Value behind feed-forward stack `stack` (from 0), after the activation function: [n × width] */
 export const feedForwardHidden = (stack: number): string => `ffn.hidden.${stack}`;
 
+/** What the classifier reads, after its activation function, recorded with the last layer: [1 × width] */
+export const POOLER = 'pooler';
+
 /** Weights of a layer, rows = input width, columns = output width. */
 export const WEIGHTS = {
   /** [hidden × H·dim], heads side by side */

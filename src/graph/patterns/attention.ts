@@ -205,18 +205,9 @@ class AttentionFinder {
   /** The ways in which scores may flow through a node. */
   #steps(node: Node): ScoreStep[] {
     if (LAYOUT.has(node.opType)) return [{ node, input: 0, kind: 'layout', factor: 1 }];
-    const scaled = this.#scaling(node);
+    const scaled = this.constants.scaling(node);
     if (scaled) return [{ node, kind: 'scale', ...scaled }];
     return (COMBINING[node.opType] ?? []).map((input) => ({ node, input, kind: 'mask', factor: 1 }));
-  }
-
-  /** A product with, or quotient by, a fixed number. */
-  #scaling({ opType, inputs }: Node): { input: number; factor: number } | undefined {
-    if (opType !== 'Mul' && opType !== 'Div') return undefined;
-    const right = this.constants.number(inputs[1]!);
-    if (right !== undefined) return { input: 0, factor: opType === 'Mul' ? right : 1 / right };
-    const left = opType === 'Mul' ? this.constants.number(inputs[0]!) : undefined;
-    return left === undefined ? undefined : { input: 1, factor: left };
   }
 
   /** Follows the probabilities on to the product with the values. */
@@ -254,7 +245,7 @@ class AttentionFinder {
     for (;;) {
       const node = this.index.producerOf(value);
       if (node?.domain !== '') return factor;
-      const scaled = this.#scaling(node);
+      const scaled = this.constants.scaling(node);
       if (!scaled && !LAYOUT.has(node.opType) && node.opType !== 'Transpose') return factor;
       factor *= scaled?.factor ?? 1;
       value = node.inputs[scaled?.input ?? 0]!;

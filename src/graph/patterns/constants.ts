@@ -35,6 +35,15 @@ export class ConstantFinder {
     return node?.domain === '' ? this.#computed(node) : undefined;
   }
 
+  /** What a node multiplies its input `input` by, where that is a product with, or quotient by, a fixed number. */
+  scaling({ opType, inputs }: Node): { input: number; factor: number } | undefined {
+    if (opType !== 'Mul' && opType !== 'Div') return undefined;
+    const right = this.number(inputs[1]!);
+    if (right !== undefined) return { input: 0, factor: opType === 'Mul' ? right : 1 / right };
+    const left = opType === 'Mul' ? this.number(inputs[0]!) : undefined;
+    return left === undefined ? undefined : { input: 1, factor: left };
+  }
+
   #computed(node: Node): number | undefined {
     if (node.opType === 'Constant') return only(constantValue(node.attributes));
     const compute = SCALAR[node.opType];
