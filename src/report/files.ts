@@ -3,6 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../atomic-file.js';
 import type { RunResult } from '../experiment/result.js';
+import { PERFETTO_FILE } from './perfetto.js';
 import { type Report, renderReport } from './report.js';
 
 /** Renders a run's report into its folder; see `writeRendered`. */
@@ -13,7 +14,8 @@ export async function writeReport(folder: string, result: RunResult): Promise<Re
 }
 
 /**
- * Writes report.html and, for each figure, figures/NAME.svg, NAME.csv and NAME.vl.json (its Vega-Lite specification).
+ * Writes report.html, for each figure figures/NAME.svg, NAME.csv and NAME.vl.json (its Vega-Lite specification), and
+ * figures/timeline.perfetto.json where a machine recorded a timeline.
  * Each file appears whole or not at all, the page last.
  */
 export async function writeRendered(folder: string, report: Report): Promise<void> {
@@ -24,5 +26,6 @@ export async function writeRendered(folder: string, report: Report): Promise<voi
     await writeAtomically(`${path}.csv`, csv);
     await writeAtomically(`${path}.vl.json`, `${JSON.stringify(spec, null, 2)}\n`);
   }
+  if (report.perfetto !== undefined) await writeAtomically(join(folder, 'figures', PERFETTO_FILE), report.perfetto);
   await writeAtomically(join(folder, 'report.html'), report.html);
 }

@@ -34,6 +34,12 @@ const RAMP: readonly (readonly [number, number, number])[] = [
   [0xdb, 0x84, 0x2a],
 ];
 
+/** Shares in heat maps, from 0 to 1. Cells carry their number in white from `WHITE_TEXT_FROM` on. */
+export const HEAT: readonly string[] = ['#eef4fb', '#9cc3e6', '#3a7fbf', '#0b3c70'];
+export const WHITE_TEXT_FROM = 0.55;
+/** The numbers in the paler cells. */
+export const HEAT_INK = '#0b1a2b';
+
 /** `n` ordered colours, for layers. */
 export function ramp(n: number): string[] {
   return Array.from({ length: n }, (_, index) => {

@@ -2,17 +2,25 @@
 import type { MachineOutcome, RunResult } from '../experiment/result.js';
 import type { Infeasible, SimulationResult } from '../simulator/types.js';
 import { areaFigure } from './figures/area.js';
+import { curveCostsFigure } from './figures/curve-costs.js';
+import { curvesFigure } from './figures/curves.js';
 import { energyFigure } from './figures/energy.js';
 import { headsFigure } from './figures/heads.js';
 import { histogramFigures } from './figures/histograms.js';
+import { powerOverTimeFigure } from './figures/power-over-time.js';
+import { sparsityFigure } from './figures/sparsity.js';
+import { stallsFigure } from './figures/stalls.js';
 import { thresholdsFigure } from './figures/thresholds.js';
 import { timelineFigures } from './figures/timeline.js';
 import { tradeoffFigure } from './figures/tradeoff.js';
 import { trainingFigure } from './figures/training.js';
 import type { Figure } from './figures/types.js';
 import { utilisationFigure } from './figures/utilisation.js';
+import { utilisationOverTimeFigure } from './figures/utilisation-over-time.js';
+import { zerosFigure } from './figures/zeros.js';
 import { type HtmlValue, html, printable } from './html.js';
 import { type DrawnFigure, figureHtml, page, type Section } from './page.js';
+import { perfettoTrace } from './perfetto.js';
 import { withRatios } from './ratios.js';
 import {
   configurations,
@@ -21,7 +29,7 @@ import {
   provenanceSection,
   remarksSection,
 } from './sections/evidence.js';
-import { areaTable, countsTable, energyTable } from './sections/machines.js';
+import { areaTable, countsTable, energyTable, overTimeTable, perfettoNote, stallsTable } from './sections/machines.js';
 import { machineTable, summarySection } from './sections/summary.js';
 import { csv } from './tables.js';
 import { completeSpec, drawSvg } from './vega.js';
@@ -30,21 +38,28 @@ export interface Report {
   /** One file without script or request, readable on a screen of any width, in the dark and on paper. */
   readonly html: string;
   readonly figures: readonly DrawnFigure[];
+  /** Timelines and series over time for a trace viewer; absent when no machine recorded any. */
+  readonly perfetto?: string;
 }
 
 /** The report of a whole run. Equal results give equal bytes: wall-clock timings are not shown. */
 export async function renderReport(result: RunResult): Promise<Report> {
   const machines = feasible(result.machines);
   const gallery = new Gallery();
+  const perfetto = perfettoTrace(machines);
   const sections = [
     summarySection(result),
     await figureSection(gallery, 'accuracy', 'Accuracy and pruning', [
       tradeoffFigure(result),
+      curvesFigure(result),
+      curveCostsFigure(result),
       headsFigure(result),
+      zerosFigure(result),
       trainingFigure(result),
       thresholdsFigure(result),
+      sparsityFigure(result),
     ]),
-    await machinesSection(gallery, machines),
+    await machinesSection(gallery, machines, perfetto !== undefined),
     constantsSection(machines),
     conservationSection(machines),
     remarksSection(result.remarks, machines),
@@ -59,6 +74,7 @@ export async function renderReport(result: RunResult): Promise<Report> {
       footer(result.tandemVersion),
     ),
     figures: gallery.drawn,
+    perfetto,
   };
 }
 
@@ -66,9 +82,10 @@ export async function renderReport(result: RunResult): Promise<Report> {
 export async function renderSimulation(results: readonly (SimulationResult | Infeasible)[]): Promise<Report> {
   const machines = feasible(results);
   const gallery = new Gallery();
+  const perfetto = perfettoTrace(machines);
   const sections = [
     { id: 'summary', title: 'Summary', body: machineTable(withRatios(results)) },
-    await machinesSection(gallery, machines),
+    await machinesSection(gallery, machines, perfetto !== undefined),
     constantsSection(machines),
     conservationSection(machines),
     remarksSection([], machines),
@@ -82,6 +99,7 @@ export async function renderSimulation(results: readonly (SimulationResult | Inf
       footer(),
     ),
     figures: gallery.drawn,
+    perfetto,
   };
 }
 
@@ -119,7 +137,11 @@ async function figureSection(
   return { id, title, body: await gallery.showAll(figures) };
 }
 
-async function machinesSection(gallery: Gallery, machines: readonly SimulationResult[]): Promise<Section | undefined> {
+async function machinesSection(
+  gallery: Gallery,
+  machines: readonly SimulationResult[],
+  hasPerfetto: boolean,
+): Promise<Section | undefined> {
   if (machines.length === 0) return undefined;
   return {
     id: 'machines',
@@ -127,7 +149,11 @@ async function machinesSection(gallery: Gallery, machines: readonly SimulationRe
     body: html`${await gallery.showAll(histogramFigures(machines))}${countsTable(machines)}
 ${await gallery.show(energyFigure(machines))}${energyTable(machines)}
 ${await gallery.show(areaFigure(machines))}${areaTable(machines)}
-${await gallery.show(utilisationFigure(machines))}${await gallery.showAll(timelineFigures(machines))}`,
+${await gallery.show(utilisationFigure(machines))}${await gallery.showAll([
+  utilisationOverTimeFigure(machines),
+  powerOverTimeFigure(machines),
+])}${overTimeTable(machines)}${await gallery.show(stallsFigure(machines))}${stallsTable(machines)}
+${await gallery.showAll(timelineFigures(machines))}${hasPerfetto && perfettoNote()}`,
   };
 }
 

@@ -16,7 +16,7 @@ export interface FixtureOptions {
 }
 
 /** A repeatable number in 0 … 1 for an index. */
-function wobble(index: number): number {
+export function wobble(index: number): number {
   const x = Math.sin(index * 12.9898 + 4.1414) * 43758.5453;
   return x - Math.floor(x);
 }

@@ -1,10 +1,11 @@
-import type { SimulationResult } from '../../simulator/types.js';
+import type { AreaShare, SimulationResult } from '../../simulator/types.js';
 import { area, areaScale, interval, percent } from '../format.js';
 import { breakdownFigure } from './breakdown.js';
 import { componentColours } from './components.js';
+import { modulesFigure } from './modules.js';
 import type { Figure } from './types.js';
 
-/** Area of the machines by component. */
+/** Area by component: machines on one scale, or all components of a single one. */
 export function areaFigure(machines: readonly SimulationResult[]): Figure | undefined {
   if (machines.length === 0) return undefined;
   const scale = areaScale(Math.max(...machines.map((machine) => machine.areaSquareMicrometres)));
@@ -18,6 +19,7 @@ export function areaFigure(machines: readonly SimulationResult[]): Figure | unde
       highSquareMicrometres: part.interval[1],
     })),
   );
+  if (machines.length === 1) return oneMachine(machines[0]!, rows);
   return breakdownFigure({
     name: 'area',
     title: 'Area by component',
@@ -32,10 +34,7 @@ export function areaFigure(machines: readonly SimulationResult[]): Figure | unde
         machine: machine.name,
         component: part.component,
         value: part.squareMicrometres * scale.factor,
-        label:
-          `${machine.name}, ${part.component} (${part.count}): ${area(part.squareMicrometres)} ` +
-          `(${percent(part.squareMicrometres / machine.areaSquareMicrometres)}); ` +
-          `interval ${interval(part.interval, areaScale(part.squareMicrometres))}`,
+        label: label(machine, part),
       })),
     ),
     totals: machines.map((machine) => ({
@@ -47,4 +46,34 @@ export function areaFigure(machines: readonly SimulationResult[]): Figure | unde
     })),
     colours: componentColours(machines),
   });
+}
+
+function oneMachine(machine: SimulationResult, rows: Figure['rows']): Figure {
+  const scale = areaScale(Math.max(...machine.area.map((part) => part.squareMicrometres)));
+  const total = machine.areaSquareMicrometres;
+  return modulesFigure({
+    name: 'area',
+    title: 'Area by component',
+    caption:
+      'Area of one instance times the number of instances, by component, with its share of the total; only the ' +
+      'components that are listed count. The line under a bar is the interval that the certainty of the ' +
+      `machine's constants implies; that of the total is ${interval(machine.areaInterval, areaScale(total))}.`,
+    rows,
+    heading: `${machine.name}: ${area(total)}`,
+    axis: `area, ${scale.unit}`,
+    modules: machine.area.map((part) => ({
+      component: part.component,
+      parts: [{ part: 'area', value: part.squareMicrometres * scale.factor, label: label(machine, part) }],
+      interval: [part.interval[0] * scale.factor, part.interval[1] * scale.factor],
+      text: `${area(part.squareMicrometres)} (${percent(part.squareMicrometres / total)})`,
+    })),
+  });
+}
+
+function label(machine: SimulationResult, part: AreaShare): string {
+  return (
+    `${machine.name}, ${part.component} (${part.count}): ${area(part.squareMicrometres)} ` +
+    `(${percent(part.squareMicrometres / machine.areaSquareMicrometres)}); ` +
+    `interval ${interval(part.interval, areaScale(part.squareMicrometres))}`
+  );
 }

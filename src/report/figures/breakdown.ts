@@ -9,6 +9,8 @@ export interface Segment {
   readonly component: string;
   /** In the unit of the axis. */
   readonly value: number;
+  /** Drawn paler, behind what else the component has. */
+  readonly pale?: boolean;
   readonly label: string;
 }
 
@@ -32,6 +34,7 @@ export interface Breakdown {
 }
 
 const BAR_STEP = 46;
+const PALE = 0.45;
 
 export function breakdownFigure(breakdown: Breakdown): Figure {
   const { segments, totals } = breakdown;
@@ -84,6 +87,9 @@ export function breakdownFigure(breakdown: Breakdown): Figure {
               scale: { domain: groups.map((group) => group.name), range: groups.map((group) => group.colour) },
               legend: { orient: 'bottom', columns, columnPadding: 16 },
             },
+            ...(segments.some((segment) => segment.pale)
+              ? { fillOpacity: { condition: { test: 'datum.pale', value: PALE }, value: 1 } }
+              : {}),
             description: { field: 'label' },
           },
         },

@@ -1,10 +1,8 @@
 /** Pruning rate of every attention head, layers by heads. */
 import type { RunResult } from '../../experiment/result.js';
 import { count, percent, significant } from '../format.js';
+import { HEAT, HEAT_INK, WHITE_TEXT_FROM } from '../palette.js';
 import type { Figure } from './types.js';
-
-/** From here on the cell is dark enough for white figures. */
-const WHITE_TEXT_FROM = 0.55;
 
 export function headsFigure(result: RunResult): Figure | undefined {
   if (result.heads.length === 0) return undefined;
@@ -43,7 +41,7 @@ export function headsFigure(result: RunResult): Figure | undefined {
               field: 'pruningRate',
               type: 'quantitative',
               title: 'pruning rate',
-              scale: { domain: [0, 1], range: ['#eef4fb', '#9cc3e6', '#3a7fbf', '#0b3c70'] },
+              scale: { domain: [0, 1], range: [...HEAT] },
               legend: { format: '.0%', gradientLength: Math.min(160, Math.max(66, 22 * layers)), values: [0, 0.5, 1] },
             },
             description: { field: 'label' },
@@ -57,7 +55,7 @@ export function headsFigure(result: RunResult): Figure | undefined {
             text: { field: 'text' },
             color: {
               condition: { test: `datum.pruningRate >= ${WHITE_TEXT_FROM}`, value: '#ffffff' },
-              value: '#0b1a2b',
+              value: HEAT_INK,
             },
           },
         },

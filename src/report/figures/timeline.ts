@@ -1,4 +1,4 @@
-/** What the units of a machine did, cycle by cycle, in one attention head. */
+/** What the units of a machine did, cycle by cycle, in a part of the workload. */
 import type { SimulationResult } from '../../simulator/types.js';
 import { count } from '../format.js';
 import { textWidth } from '../vega.js';
@@ -7,6 +7,8 @@ import { FIGURE_WIDTH, type Figure, slug } from './types.js';
 /** More intervals than can be told apart in a drawing of this width. */
 const MOST_INTERVALS = 400;
 const LANE_HEIGHT = 24;
+/** What a timeline shows when its machine does not say. */
+const ONE_HEAD = 'one head';
 /** Legible on light and dark paper, with white and black text on them. */
 const SHADES = ['#2b6cb0', '#8ec1ea'] as const;
 
@@ -48,9 +50,9 @@ function timelineFigure(machine: SimulationResult, index: number): Figure {
   const scale = { domain: [0, cut], nice: false };
   return {
     name: `timeline-${index + 1}-${slug(machine.name)}`,
-    title: `Timeline of one head on ${machine.name}`,
+    title: `Timeline of ${machine.timelineOf ?? ONE_HEAD} on ${machine.name}`,
     caption:
-      `When each unit of ${machine.name} was busy, in one attention head as an example. Two neighbouring pieces of work ` +
+      `When each unit of ${machine.name} was busy, ${machine.timelineOf === undefined ? 'in one attention head as an example' : `in ${machine.timelineOf}`}. Two neighbouring pieces of work ` +
       `have different shades; gaps are idle cycles.` +
       (cut < end ? ` The first ${count(cut)} of ${count(end)} cycles are drawn; result.json has all of them.` : ''),
     rows,

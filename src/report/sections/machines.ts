@@ -1,8 +1,10 @@
-/** Tables that go with the figures of the machines: energy and area by component, and the work counted. */
+/** Tables that go with the figures of the machines: energy and area by component, the work counted, and what happened over time. */
 import type { SimulationResult } from '../../simulator/types.js';
+import { sampledMachines } from '../figures/over-time.js';
 import { words } from '../figures/types.js';
-import { area, areaScale, count, energy, energyScale, interval, percent } from '../format.js';
+import { area, areaScale, count, energy, energyScale, interval, percent, quantity } from '../format.js';
 import { type Html, html, htmlTable } from '../html.js';
+import { PERFETTO_FILE } from '../perfetto.js';
 
 interface Cell {
   readonly value: number;
@@ -81,18 +83,78 @@ function breakdownTable(
 }
 
 export function countsTable(machines: Machines): Html | undefined {
-  const names = [...new Set(machines.flatMap((machine) => Object.keys(machine.counts)))];
+  return countTable('Work counted over the whole workload.', 'count of', machines, ({ counts }) => counts);
+}
+
+/** Machines that do not count stalls are left out. */
+export function stallsTable(machines: Machines): Html | undefined {
+  return countTable(
+    'Stalls over the whole workload: how often something had to wait, by what it waited for.',
+    'stalls by',
+    machines.filter(({ stalls }) => stalls !== undefined),
+    ({ stalls }) => stalls!,
+  );
+}
+
+function countTable(
+  caption: string,
+  header: string,
+  machines: Machines,
+  counts: (machine: SimulationResult) => Readonly<Record<string, number>>,
+): Html | undefined {
+  const names = [...new Set(machines.flatMap((machine) => Object.keys(counts(machine))))];
   if (names.length === 0) return undefined;
   return htmlTable(
-    'Work counted over the whole workload.',
+    caption,
     [
-      { header: 'count of', cell: (name) => words(name) },
+      { header, cell: (name) => words(name) },
       ...machines.map((machine) => ({
         header: machine.name,
         numeric: true,
-        cell: (name: string) => (machine.counts[name] === undefined ? '–' : count(machine.counts[name])),
+        cell: (name: string) => {
+          const value = counts(machine)[name];
+          return value === undefined ? '–' : count(value);
+        },
       })),
     ],
     names,
   );
+}
+
+/** Mean and peak of every series that machines sampled over time. */
+export function overTimeTable(machines: Machines): Html | undefined {
+  const show = {
+    utilisation: (share: number) => percent(share),
+    power: (milliwatts: number) => quantity(milliwatts * 1e-3, 'W'),
+  };
+  const sampled = (['utilisation', 'power'] as const).flatMap((kind) =>
+    sampledMachines(machines, kind).flatMap(({ machine, series }) =>
+      series.map((one) => ({ ...one, machine: machine.name, row: `${kind} of ${one.name}`, text: show[kind] })),
+    ),
+  );
+  if (sampled.length === 0) return undefined;
+  const columns = machines.filter(({ name }) => sampled.some(({ machine }) => machine === name));
+  return htmlTable(
+    'Mean over the run and, in small print, the highest sample.',
+    [
+      { header: 'over time', cell: (row) => row },
+      ...columns.map(({ name }) => ({
+        header: name,
+        numeric: true,
+        cell: (row: string) => {
+          const one = sampled.find((candidate) => candidate.machine === name && candidate.row === row);
+          return one ? html`${one.text(one.mean)}<small>${one.text(one.peak)}</small>` : '–';
+        },
+      })),
+    ],
+    [...new Set(sampled.map(({ row }) => row))],
+  );
+}
+
+/** How to open the trace file that lies beside the report's figures. */
+export function perfettoNote(): Html {
+  return html`<p>Timelines and values over time, a process per machine, are also in
+<a href="figures/${PERFETTO_FILE}">figures/${PERFETTO_FILE}</a>: open it at <code>ui.perfetto.dev</code> with “Open trace
+file”, which reads it in the browser, to zoom from the whole run to single cycles.</p>
+`;
 }
