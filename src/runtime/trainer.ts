@@ -121,20 +121,22 @@ export class Trainer {
   }
 
   /**
-   * Values at the present parameters, without a step: of the graph, gradients of its weights, or what `gradientRules`
-   * make. They come from a session of their own, made at the first call, so that steps stay as fast as they are.
+   * Values at the present parameters, without a step: of the graph, its weights (copies), gradients of those that are
+   * trained (`grad:<weight>`), or what `gradientRules` make. They come from a session of their own, made at the first call, so that steps stay as fast as they are.
    */
   async observe(feeds: Feeds, values: readonly string[]): Promise<Fetched> {
-    if (this.#observing?.values.join() !== values.join()) {
+    const { graph, runtime } = this.#options;
+    const weights = new Map([...graph.initializers, ...this.#map('parameters')]);
+    const fetches = values.filter((name) => !weights.has(name));
+    if (this.#observing?.values.join() !== fetches.join()) {
       await this.#observing?.session.dispose();
-      const graph = trainingGraph({ ...this.#options, extras: values.filter((name) => !this.#isGradient(name)) });
-      this.#observing = { values, session: await Session.create(graph, this.#options.runtime) };
+      const extras = fetches.filter((name) => !Object.hasOwn(this.#gradients, name));
+      const session = await Session.create(trainingGraph({ ...this.#options, extras }), runtime);
+      this.#observing = { session, values: fetches };
     }
-    return this.#observing.session.run({ ...feeds, ...this.#parameters }, values);
-  }
-
-  #isGradient(name: string): boolean {
-    return Object.hasOwn(this.#gradients, name);
+    const fetched = await this.#observing.session.run({ ...feeds, ...this.#parameters }, fetches);
+    const weight = (name: string) => [name, copy(weights.get(name)!)] as const;
+    return { ...fetched, ...Object.fromEntries(values.filter((name) => weights.has(name)).map(weight)) };
   }
 
   /** The trained values now, by initializer name; copies. */

@@ -72,10 +72,11 @@ async function checkTraining<Options>(
   const { graph: withLoss, loss, wrt } = lossOf(rewrite);
   const gradients = wrt.map((name) => `grad:${name}`);
   const outputs = [...scalars, ...(feedback?.measured ?? []), ...(observer?.observed ?? [])];
-  const made = outputs.filter((name) => !gradients.includes(name));
+  const weights = rewrite.graph.initializers;
+  const made = outputs.filter((name) => !gradients.includes(name) && !weights.has(name));
   const training = differentiate(withLoss, { loss, wrt, rules: rewrite.gradientRules, outputs: made });
-  const fetches = withOutputs(training, ['logits', ...outputs, ...gradients]);
-  const fetched = await run(fetches, { ...feeds, ...rewrite.feeds(0, steps) });
+  const fetches = withOutputs(training, ['logits', ...made, ...gradients]);
+  const fetched = { ...Object.fromEntries(weights), ...(await run(fetches, { ...feeds, ...rewrite.feeds(0, steps) })) };
   for (const name of scalars) {
     const isScalar = fetched[name]!.data.length === 1 && finite(fetched[name]!);
     promise(`"${name}" is one finite number`, isScalar);

@@ -86,16 +86,19 @@ export interface PrunedGraph {
   readonly counts: SparsityCounts;
 }
 
+/** What prunes: 'magnitude' adds the input `dynatran.threshold`; 'top-k' adds `dynatran.k` and prunes probabilities alone. */
+const RULES = { magnitude: magnitudeRule, 'top-k': topKRule };
+type RuleName = keyof typeof RULES;
+
 /**
- * Prunes a model's activations and counts their zeros. `by: 'magnitude'` adds the input `dynatran.threshold`; `by: 'top-k'`
- * adds `dynatran.k` and prunes the attention probabilities alone.
+ * Prunes a model's activations and counts their zeros.
  * @throws TANDEM_MODEL_UNSUPPORTED
  */
-export function prunedGraph(graph: Graph, by: 'magnitude' | 'top-k'): PrunedGraph {
+export function prunedGraph(graph: Graph, ruleOf: (b: GraphBuilder) => Rule): PrunedGraph {
   const points = findPruningPoints(graph, attentionOf(graph));
   const b = new GraphBuilder(graph.name, graph);
   const replaced = new Map<string, string>();
-  const prune = by === 'magnitude' ? magnitudeRule(b) : topKRule(b);
+  const prune = ruleOf(b);
   const observed = points.matrices.map(({ layer, matrix, value, layout, scale, pruned }) => {
     const after = pruned ? prune(value, matrix, scale, `layer${layer}.dynatran.${matrix}`) : value;
     if (after !== value) replaced.set(value, after);
@@ -110,7 +113,8 @@ export function prunedGraph(graph: Graph, by: 'magnitude' | 'top-k'): PrunedGrap
   return { graph: rewire(b, graph, replaced), points, observed, counts };
 }
 
-type Rule = (value: string, matrix: string, scale: number, hint: string) => string;
+/** Prunes a matrix, in their order: gives the value that takes its place. */
+export type Rule = (value: string, matrix: string, scale: number, hint: string) => string;
 
 function magnitudeRule(b: GraphBuilder): Rule {
   const used = effectiveThreshold(b, b.input(THRESHOLD_INPUT, 'float32', []));
@@ -131,14 +135,22 @@ function forInference(graph: Graph, { threshold, weightThreshold }: DynatranOpti
     throw new TandemError('TANDEM_INTERNAL', 'The threshold is not chosen yet: settle the options with a profile.');
   }
   const lean = weightThreshold === undefined ? graph : withPrunedWeights(graph, weightThreshold);
-  const { graph: rewritten, points, observed, counts } = prunedGraph(lean, 'magnitude');
+  return asInference(lean, prunedGraph(lean, magnitudeRule), thresholdFeeds(threshold));
+}
+
+/** @param lean the model that was pruned */
+export function asInference(
+  lean: Graph,
+  { graph: rewritten, points, observed, counts }: PrunedGraph,
+  feeds: Feeds,
+): InferenceRewrite {
   const weights = points.weights.map((point) => ({ ...point, tensor: lean.initializers.get(point.weight)! }));
   const kept = [...observed.map((one) => one.observed), counts.zeros, counts.elements];
   return {
     graph: withoutDeadNodes(rewritten, kept),
     headsPerLayer: points.headsPerLayer,
     heads: [],
-    feeds: thresholdFeeds(threshold),
+    feeds,
     observed: observed.map((one) => one.observed),
     counts,
     record: (fetched, lengths, firstSequence) => maskRecords(observed, weights, fetched, lengths, firstSequence),
@@ -172,8 +184,8 @@ function rules(graph: Graph, { weightThreshold, grid, topK }: DynatranOptions, t
   return [byMagnitude('dynatran + weight pruning', withPrunedWeights(graph, weightThreshold)), plain, topped];
 }
 
-function countingGraph(graph: Graph, by: 'magnitude' | 'top-k'): Pick<ProfiledRule, 'graph' | 'counts'> {
-  const { graph: rewritten, counts } = prunedGraph(graph, by);
+function countingGraph(graph: Graph, by: RuleName): Pick<ProfiledRule, 'graph' | 'counts'> {
+  const { graph: rewritten, counts } = prunedGraph(graph, RULES[by]);
   return { graph: withoutDeadNodes(rewritten, [counts.zeros, counts.elements]), counts };
 }
 

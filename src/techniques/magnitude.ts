@@ -58,13 +58,7 @@ export function countZeros(
   points: readonly Pick<MatrixPoint, 'layer' | 'matrix' | 'value' | 'layout'>[],
   name: string,
 ): SparsityCounts {
-  const tokens = b.op('ReduceSum', [real(b), b.ints([1])], { keepdims: int(0) });
-  const padded = b.cast(b.op('Gather', [b.op('Shape', ['attention_mask']), b.scalar('int64', 1)]), 'float64');
-  const size = {
-    tokens,
-    padded,
-    batch: b.cast(b.op('Gather', [b.op('Shape', ['attention_mask']), b.scalar('int64', 0)]), 'float64'),
-  };
+  const size = batchSizes(b);
   const counted = points.map(({ value, layout }) => ({
     zeros: onesOf(b, b.cast(b.op('Equal', [value, b.constant(0)]), 'float32'), layout),
     elements: elementsOf(b, value, layout, size),
@@ -97,11 +91,17 @@ export function onesOf(b: GraphBuilder, ones: string, layout: MatrixLayout): str
   return sumOver(b, b.mul(perQuery, real(b)), [1]);
 }
 
-interface BatchSizes {
+export interface BatchSizes {
   /** Real tokens, float64 [batch]; the padded length and the number of sequences, float64 scalars. */
   readonly tokens: string;
   readonly padded: string;
   readonly batch: string;
+}
+
+export function batchSizes(b: GraphBuilder): BatchSizes {
+  const size = (axis: number) =>
+    b.cast(b.op('Gather', [b.op('Shape', ['attention_mask']), b.scalar('int64', axis)]), 'float64');
+  return { tokens: sumOver(b, real(b), [1]), padded: size(1), batch: size(0) };
 }
 
 /** Elements of real tokens → [batch]. */

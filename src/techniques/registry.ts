@@ -1,4 +1,5 @@
 import { Registry } from '../registry.js';
+import { dynaprop } from './dynaprop.js';
 import { dynatran } from './dynatran.js';
 import { leopard } from './leopard.js';
 import type { Technique } from './types.js';
@@ -7,3 +8,4 @@ import type { Technique } from './types.js';
 export const techniques = new Registry<Technique<any>>('technique');
 techniques.register(leopard);
 techniques.register(dynatran);
+techniques.register(dynaprop);

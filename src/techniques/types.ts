@@ -47,11 +47,11 @@ export interface StepFeedback {
 export interface TrainingObserver {
   /** Attention heads of each layer. */
   readonly headsPerLayer: readonly number[];
-  /** Values to fetch at a step that is traced: of `graph`, made by `gradientRules`, or gradients (`grad:<weight>`). */
+  /** Values to know at a step that is traced: of `graph`, made by `gradientRules`, weights, or gradients (`grad:<weight>`). */
   readonly observed: readonly string[];
   /**
-   * Records of one batch: its sequences, numbered from 0, and then the updates, which belong to the whole batch
-   * (sequence 0).
+   * Records of one batch, sequence by sequence from 0. Masks of weights and of their gradients, which the batch shares,
+   * come with sequence 0.
    * @param lengths real tokens of each sequence in the batch
    */
   record(fetched: Fetched, lengths: readonly number[], step: number): Generator<MaskRecord>;
