@@ -1,10 +1,12 @@
 /** The door through which machines come in. */
 import { Registry } from '../registry.js';
+import { elector } from './elector.js';
 import { leopard } from './leopard.js';
 import { systolic } from './systolic.js';
 import type { Machine } from './types.js';
 
 export const machines = new Registry<Machine>('machine');
 
+machines.register(elector);
 machines.register(leopard);
 machines.register(systolic);
