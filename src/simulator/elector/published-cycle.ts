@@ -12,6 +12,8 @@ import { bitsPerElement, bufferBits, type PublishedProgram, publishedProgram } f
 import { countOnes, type PublishedCycleRun, publishedCycleRun } from './published-cycle-results.js';
 import { publishedOperations } from './published-generator.js';
 
+export type { PublishedCycleRun, PublishedEnergy } from './published-cycle-results.js';
+
 /** Why the machine cannot run the model; the caller adds the names. */
 export type PublishedMisfit = Omit<Infeasible, 'name' | 'machine'>;
 
@@ -114,18 +116,27 @@ function deadlock({ config, program, done }: PublishedCycleMachine, failure: Fai
       levers: [`schedulerBatch < ${Math.min(tooWide.units, config.schedulerBatch)}`, ...OTHER_MODES],
     } as const;
   }
-  const names = missing.map((data) => program.data[data]).join(', ');
-  const waits = names ? `waits for ${names}, which it passed over` : 'has passed over the last operation';
+  const waits =
+    missing.length > 0
+      ? `waits for ever for ${list(missing.map((data) => program.data[data]!))}`
+      : 'has passed over the last tile';
   const heads = Math.max(...program.heads.map((layer) => layer.length));
   const fewerHeads = heads > 2 ? ['layers of at most 2 heads'] : [];
   return {
     feasible: false,
-    resource: `progress: from cycle ${cycle} on the published scheduler ${waits}`,
+    resource: `progress: from cycle ${cycle} on, the published scheduler ${waits}`,
     demand: done.length,
     bound: countOnes(done),
     unit: 'tile operations',
     levers: [...fewerHeads, 'schedulerBatch that divides the tiles of each operation', ...OTHER_MODES],
   } as const;
+}
+
+const MAXIMUM_NAMES = 3;
+
+function list(names: readonly string[]): string {
+  const more = names.length - MAXIMUM_NAMES;
+  return names.slice(0, MAXIMUM_NAMES).join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** Both run what the published scheduler cannot. */
