@@ -7,8 +7,8 @@ import type { Feeds, Fetched } from './types.js';
 
 export interface EvaluateOptions extends CollateOptions {
   readonly batchSize: number;
-  /** Outputs to fetch; default: `logits`. */
-  readonly fetches?: readonly string[];
+  /** Outputs to fetch, of all batches or by the numbers of a batch's examples; default: `logits`. */
+  readonly fetches?: readonly string[] | ((examples: readonly number[]) => readonly string[]);
   /** Inputs that are the same for every batch. */
   readonly feeds?: Feeds;
   readonly signal?: AbortSignal;
@@ -38,7 +38,8 @@ export async function* evaluate(
   for (const batch of chunks(indices, batchSize)) {
     checkAborted(signal);
     const rows = batch.map((i) => examples[i]!);
-    const outputs = await session.run({ ...feeds, ...collate(rows, options) }, fetches);
+    const wanted = typeof fetches === 'function' ? fetches(batch) : fetches;
+    const outputs = await session.run({ ...feeds, ...collate(rows, options) }, wanted);
     yield { examples: batch, lengths: rows.map((row) => row.length), outputs };
     onBatch?.(batch.at(-1)! + 1, examples.length);
   }

@@ -1,6 +1,7 @@
 /** From the values that a graph computed to zero masks in a trace. */
 import type { Tensor } from '../graph/types.js';
 import type { Fetched } from '../runtime/types.js';
+import { ACTIVATIONS } from '../trace/matrices.js';
 import type { MaskRecord } from '../trace/types.js';
 import type { MatrixPoint, WeightPoint } from './pruning-points.js';
 
@@ -17,9 +18,37 @@ export function* maskRecords(
 ): Generator<MaskRecord> {
   for (const [item, tokens] of lengths.entries()) {
     const sequence = firstSequence + item;
-    if (sequence === 0) for (const weight of weights) yield weightMask(weight);
-    for (const matrix of matrices) yield maskOf(matrix, fetched[matrix.observed]!, { item, tokens, sequence });
+    if (sequence === 0) yield* joined(weights.map((weight) => weightMask(weight)));
+    yield* joined(matrices.map((matrix) => maskOf(matrix, fetched[matrix.observed]!, { item, tokens, sequence })));
   }
+}
+
+/** Parts of one matrix, which follow each other, as one: side by side, or below each other where heads stand so. */
+export function joined(parts: readonly MaskRecord[]): MaskRecord[] {
+  const whole: MaskRecord[][] = [];
+  for (const part of parts) {
+    const last = whole.at(-1) ?? [];
+    if (last.some(({ layer, matrix }) => layer === part.layer && matrix === part.matrix)) last.push(part);
+    else whole.push([part]);
+  }
+  return whole.map((same) => (same.length === 1 ? same[0]! : join(same)));
+}
+
+const STACKED: ReadonlySet<string> = new Set([ACTIVATIONS.scores, ACTIVATIONS.probabilities]);
+
+function join(parts: readonly MaskRecord[]): MaskRecord {
+  const [first] = parts as [MaskRecord];
+  const stacked = STACKED.has(first.matrix);
+  const at = (side: 'rows' | 'columns') =>
+    parts.flatMap((part) => Array.from({ length: part[side] }, (_, i) => [part, i] as const));
+  const along = at(stacked ? 'rows' : 'columns');
+  const element = (row: number, column: number) => {
+    const [part, within] = along[stacked ? row : column]!;
+    const bit = (stacked ? within : row) * part.columns + (stacked ? column : within);
+    return (part.nonZero[bit >> 3]! >> (bit & 7)) & 1;
+  };
+  const [rows, columns] = stacked ? [along.length, first.columns] : [first.rows, along.length];
+  return { ...bits(first, rows, columns, element), step: first.step };
 }
 
 interface Item {
@@ -85,5 +114,6 @@ function bits(
       if (element(row, column) !== 0) nonZero[bit >> 3]! |= 1 << (bit & 7);
     }
   }
-  return { kind: 'mask', ...at, step: 0, rows, columns, tile: [1, 1], nonZero };
+  const { sequence, layer, phase, matrix } = at;
+  return { kind: 'mask', sequence, step: 0, layer, phase, matrix, rows, columns, tile: [1, 1], nonZero };
 }

@@ -6,9 +6,8 @@
  * scale and mask, probabilities, context, the attention's output, what lies in and behind the feed-forward part, and the
  * pooler's output.
  */
-import { GraphIndex } from '../graph/edit.js';
 import type { AttentionBlock } from '../graph/patterns/attention.js';
-import { ConstantFinder } from '../graph/patterns/constants.js';
+import { ProductWalk, type ProductWeight } from '../graph/patterns/products.js';
 import type { Graph, Node } from '../graph/types.js';
 import { ACTIVATIONS, feedForwardHidden, feedForwardWeight, POOLER, WEIGHTS } from '../trace/matrices.js';
 
@@ -36,26 +35,30 @@ export interface MatrixPoint {
 }
 
 /** A weight matrix of a layer. */
-export interface WeightPoint {
+export interface WeightPoint extends ProductWeight {
   readonly layer: number;
   readonly matrix: string;
-  /** Initializer [inputs, outputs]; [outputs, inputs] where `transposed`. */
-  readonly weight: string;
-  readonly transposed: boolean;
 }
 
+/** Parts of one matrix follow each other: side by side, or below each other where it is `scores`. */
 export interface PruningPoints {
   readonly matrices: readonly MatrixPoint[];
   readonly weights: readonly WeightPoint[];
+  /** Heads with scores; a layer may have none. */
   readonly headsPerLayer: readonly number[];
 }
 
-/** In order of layer, within one in the order of computation. */
+/**
+ * In order of layer, within one in the order of computation. A layer is what shares one projection behind its heads; of
+ * Tandem's own encoders (`layerN.projection`), layers whose heads have no scores count too.
+ */
 export function findPruningPoints(graph: Graph, blocks: readonly AttentionBlock[]): PruningPoints {
   const finder = new PointFinder(graph);
-  for (const [layer, block] of blocks.entries()) finder.addLayer(block, layer);
+  const layers = finder.layers(blocks);
+  for (const [layer, parts] of layers.entries()) finder.addLayer(parts, layer);
   finder.addPooler();
-  return { matrices: finder.matrices, weights: finder.weights, headsPerLayer: blocks.map(({ heads }) => heads!) };
+  const heads = (parts: LayerParts) => parts.blocks.reduce((sum, block) => sum + block.heads!, 0);
+  return { matrices: finder.matrices, weights: finder.weights, headsPerLayer: layers.map(heads) };
 }
 
 /** Weights of all products of activations with a matrix that is fixed: projections, dense layers, classifier. */
@@ -65,145 +68,13 @@ export function productWeights(graph: Graph): string[] {
   return [...new Set(weights.filter((weight) => typeof weight === 'string'))];
 }
 
-/** Operators that keep every element, with the data as their first input. */
-const LAYOUT: ReadonlySet<string> = new Set(['Cast', 'Identity', 'Dropout', 'Reshape', 'Squeeze', 'Unsqueeze']);
-/** Operators that look at a value's shape only. */
-const SHAPE_ONLY: ReadonlySet<string> = new Set(['Shape', 'Size']);
-
-interface Place {
-  readonly value: string;
-  /** Axis of the tokens. */
-  readonly tokens: number;
-  /** Product of the fixed factors between here and where the walk began. */
-  readonly scale: number;
+/** The heads of a layer and the product that projects their contexts. */
+interface LayerParts {
+  readonly blocks: readonly AttentionBlock[];
+  readonly projection: Node | undefined;
 }
 
-/** Walks between the products of a graph. */
-class ProductWalk {
-  readonly index: GraphIndex;
-  readonly constants: ConstantFinder;
-
-  constructor(readonly graph: Graph) {
-    this.index = new GraphIndex(graph);
-    this.constants = new ConstantFinder(graph, this.index);
-  }
-
-  /** Of an activation with a fixed matrix. */
-  isProduct({ opType, domain, inputs }: Node): boolean {
-    if (domain !== '' || (opType !== 'MatMul' && opType !== 'Gemm')) return false;
-    return !this.constants.isFixed(inputs[0]!) && this.constants.isFixed(inputs[1]!);
-  }
-
-  /** The initializer behind a product's right operand. */
-  weightOf({ opType, inputs, attributes }: Node): Pick<WeightPoint, 'weight' | 'transposed'> | undefined {
-    let transposed = opType === 'Gemm' && attributes.transB?.kind === 'int' && attributes.transB.value === 1;
-    let weight = inputs[1]!;
-    for (;;) {
-      const found = this.graph.initializers.get(weight);
-      if (found) return found.dtype === 'float32' && found.shape.length === 2 ? { weight, transposed } : undefined;
-      const node = this.index.producerOf(weight);
-      if (node?.opType !== 'Transpose' && node?.opType !== 'Identity') return undefined;
-      if (node.opType === 'Transpose') transposed = !transposed;
-      weight = node.inputs[0]!;
-    }
-  }
-
-  /** Nodes that compute with a value. */
-  readers(value: string): Node[] {
-    return this.index.consumersOf(value).filter(({ opType }) => !SHAPE_ONLY.has(opType));
-  }
-
-  /** What a product with bias gives: where a fixed value is added and nothing else reads the product, the sum. */
-  withBias(product: Node): string {
-    const value = product.outputs[0]!;
-    const [next, other] = this.readers(value);
-    const isBias =
-      !other && next?.opType === 'Add' && next.inputs.some((input) => input !== value && this.constants.isFixed(input));
-    return isBias ? next.outputs[0]! : value;
-  }
-
-  /** From an operand of an attention product back to what its projection gave, as far as nothing else reads it. */
-  behind(operand: string, axis: number): Place {
-    let place: Place = { value: operand, tokens: axis, scale: 1 };
-    for (;;) {
-      const before = this.#before(place);
-      if (!before || this.readers(before.value).length > 1) return place;
-      place = before;
-    }
-  }
-
-  #before({ value, tokens, scale }: Place): Place | undefined {
-    const node = this.index.producerOf(value);
-    if (node?.domain !== '') return undefined;
-    const source = node.inputs[0]!;
-    const { perm } = node.attributes;
-    if (node.opType === 'Transpose' && perm?.kind === 'ints')
-      return { value: source, tokens: perm.value[tokens]!, scale };
-    if (node.opType === 'Identity') return { value: source, tokens, scale };
-    // [batch, tokens, width] split into heads.
-    const splits = node.opType === 'Reshape' && tokens === 1 && this.#rank(source) === 3 && this.#rank(value) === 4;
-    if (splits) return { value: source, tokens: 1, scale };
-    const scaled = this.constants.scaling(node);
-    return scaled && { value: node.inputs[scaled.input]!, tokens, scale: scale * scaled.factor };
-  }
-
-  #rank(value: string): number | undefined {
-    return this.graph.types.get(value)?.shape?.length;
-  }
-
-  rows(value: string): boolean {
-    return this.#rank(value) === 3;
-  }
-
-  vector(value: string): boolean {
-    return this.#rank(value) === 2;
-  }
-
-  /** The product that gave a value, with or without bias. */
-  productBehind(value: string): Node | undefined {
-    const node = this.index.producerOf(value);
-    if (!node || this.isProduct(node)) return node;
-    if (node.opType !== 'Add') return undefined;
-    return node.inputs.map((input) => this.index.producerOf(input)).find((found) => found && this.isProduct(found));
-  }
-
-  /** The product with a matrix that reads a value through nothing but layout. */
-  projectionOf(value: string): Node | undefined {
-    for (const node of this.readers(value)) {
-      if (this.isProduct(node)) return node;
-      const passes = node.opType === 'Transpose' || (LAYOUT.has(node.opType) && node.inputs[0] === value);
-      const found = passes ? this.projectionOf(node.outputs[0]!) : undefined;
-      if (found) return found;
-    }
-    return undefined;
-  }
-
-  /**
-   * The first product with a matrix that depends on a value. All others between it and the end of its layer depend on it,
-   * so that it is the first in topological order.
-   */
-  nextProduct(value: string): Node | undefined {
-    const reached = new Set([value]);
-    for (const node of this.graph.nodes) {
-      if (!node.inputs.some((input) => reached.has(input)) || SHAPE_ONLY.has(node.opType)) continue;
-      if (this.isProduct(node)) return node;
-      for (const output of node.outputs) reached.add(output);
-    }
-    return undefined;
-  }
-
-  /** What becomes of a value alone (its activation function): it enters another product, or joins other values. */
-  end(value: string): Node | undefined {
-    const derived = new Set([value]);
-    for (const node of this.graph.nodes) {
-      if (!node.inputs.some((input) => derived.has(input)) || SHAPE_ONLY.has(node.opType)) continue;
-      const alone = node.inputs.every((input) => derived.has(input) || this.constants.isFixed(input));
-      if (!alone || this.isProduct(node)) return node;
-      for (const output of node.outputs) derived.add(output);
-    }
-    return undefined;
-  }
-}
+const OWN_PROJECTION = /^layer\d+\.projection\.weight$/;
 
 class PointFinder extends ProductWalk {
   readonly matrices: MatrixPoint[] = [];
@@ -211,29 +82,75 @@ class PointFinder extends ProductWalk {
   /** The last value that was found, and its layer. */
   #last: { value: string; layer: number } | undefined;
 
-  addLayer(block: AttentionBlock, layer: number): void {
-    const { key: keys, keyLayout } = block;
-    const query = this.behind(block.query, 2);
-    const key = this.behind(keys, keyLayout === 'tokens-dim' ? 2 : 3);
-    const value = this.behind(block.value, 2);
-    const source = this.productBehind(query.value)?.inputs[0];
-    if (source !== undefined && this.rows(source)) this.#rows(layer, ACTIVATIONS.input, source, { pruned: false });
-    const operands = { query, key, value };
-    for (const name of ['query', 'key', 'value'] as const) {
-      const place = operands[name];
-      this.#rows(layer, ACTIVATIONS[name], place.value, { tokens: place.tokens });
-      this.#weight(layer, WEIGHTS[name], this.productBehind(place.value));
+  layers(blocks: readonly AttentionBlock[]): LayerParts[] {
+    const position = new Map(this.graph.nodes.map(({ name }, index) => [name, index]));
+    const found = new Map<string, LayerParts>();
+    for (const node of this.graph.nodes) {
+      const own = this.isProduct(node) && OWN_PROJECTION.test(this.weightOf(node)?.weight ?? '');
+      if (own) found.set(node.name, { blocks: [], projection: node });
     }
-    const scale = query.scale * key.scale;
+    for (const block of blocks) {
+      const projection = this.projectionOf(block.context);
+      const key = projection?.name ?? block.contextNode;
+      found.set(key, { blocks: [...(found.get(key)?.blocks ?? []), block], projection });
+    }
+    const inOrder = [...found].sort(([a], [b]) => position.get(a)! - position.get(b)!);
+    return inOrder.map(([, parts]) => parts);
+  }
+
+  addLayer({ blocks, projection }: LayerParts, layer: number): void {
+    const operands = blocks.map((block) => this.#operandsOf(block));
+    const mixed = projection ? this.#mixedValues(projection, blocks) : [];
+    const values = [...operands.map(({ value }) => value), ...mixed];
+    const source = this.productBehind((operands[0]?.query ?? mixed[0])?.value ?? '')?.inputs[0];
+    if (source !== undefined && this.rows(source)) this.#rows(layer, ACTIVATIONS.input, source, { pruned: false });
+    const sides = {
+      query: operands.map(({ query }) => query),
+      key: operands.map(({ key }) => key),
+      value: values,
+    };
+    for (const name of ['query', 'key', 'value'] as const) {
+      for (const { value, tokens } of sides[name]) this.#rows(layer, ACTIVATIONS[name], value, { tokens });
+      for (const { value } of sides[name]) this.#weight(layer, WEIGHTS[name], this.productBehind(value));
+    }
     const scores = { layer, layout: { kind: 'scores' }, pruned: true } as const;
-    this.matrices.push(
-      { ...scores, matrix: ACTIVATIONS.scores, value: block.rawScores, scale },
-      { ...scores, matrix: ACTIVATIONS.probabilities, value: block.probabilities, scale: 1 },
-    );
-    this.#rows(layer, ACTIVATIONS.context, block.context, { tokens: 2 });
-    const projection = this.projectionOf(block.context);
-    this.#last = { value: block.context, layer };
-    if (!projection || !this.rows(projection.outputs[0]!)) return;
+    for (const [i, { rawScores: value }] of blocks.entries()) {
+      const scale = operands[i]!.query.scale * operands[i]!.key.scale;
+      this.matrices.push({ ...scores, matrix: ACTIVATIONS.scores, value, scale });
+    }
+    for (const { probabilities: value } of blocks) {
+      this.matrices.push({ ...scores, matrix: ACTIVATIONS.probabilities, value, scale: 1 });
+    }
+    if (projection && this.rows(projection.inputs[0]!) && this.rows(projection.outputs[0]!)) {
+      this.#addOutput(projection, layer);
+      return;
+    }
+    for (const { context } of blocks) this.#rows(layer, ACTIVATIONS.context, context, { tokens: 2 });
+    this.#last = { value: blocks.at(-1)!.context, layer };
+  }
+
+  #operandsOf({ query, key, keyLayout, value }: AttentionBlock) {
+    return {
+      query: this.behind(query, 2),
+      key: this.behind(key, keyLayout === 'tokens-dim' ? 2 : 3),
+      value: this.behind(value, 2),
+    };
+  }
+
+  /** What heads without scores (transforms, convolutions) mix: projected values that the contexts stand beside. */
+  #mixedValues(projection: Node, blocks: readonly AttentionBlock[]): { value: string; tokens: number }[] {
+    const beside = this.index.producerOf(projection.inputs[0]!);
+    const groups = beside?.opType === 'Concat' ? beside.inputs : [projection.inputs[0]!];
+    return groups.flatMap((group) => {
+      if (blocks.some(({ context }) => this.comesFrom(group, context))) return [];
+      const products = this.productsBehind(group);
+      const value = products.length === 1 ? this.withBias(products[0]!) : undefined;
+      return value !== undefined && this.rows(value) ? [{ value, tokens: 1 }] : [];
+    });
+  }
+
+  #addOutput(projection: Node, layer: number): void {
+    this.#rows(layer, ACTIVATIONS.context, projection.inputs[0]!);
     this.#weight(layer, WEIGHTS.attention, projection);
     const output = this.withBias(projection);
     this.#rows(layer, ACTIVATIONS.attentionOutput, output);

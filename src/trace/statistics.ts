@@ -1,5 +1,6 @@
 /** What a trace says, in numbers: per layer and head, and in total. */
-import type { AttentionHeadRecord, TraceHeader, TraceRecord } from './types.js';
+import { ACTIVATIONS } from './matrices.js';
+import type { AttentionHeadRecord, MaskRecord, TraceHeader, TraceRecord } from './types.js';
 
 export interface HeadStatistics {
   readonly layer: number;
@@ -14,6 +15,19 @@ export interface HeadStatistics {
   /** Rows where every score lay below the threshold (the largest is kept, or none). */
   readonly emptyRows: number;
   readonly rows: number;
+}
+
+/** Zeros of one matrix over all records of it. */
+export interface MatrixStatistics {
+  readonly phase: MaskRecord['phase'];
+  readonly layer: number;
+  readonly matrix: string;
+  readonly records: number;
+  readonly elements: number;
+  /** Elements that are zero; of masks by tile, those of tiles that hold nothing but zeros. */
+  readonly zeros: number;
+  /** zeros / elements */
+  readonly sparsity: number;
 }
 
 export interface TraceSummary {
@@ -31,6 +45,8 @@ export interface TraceSummary {
   readonly rows: number;
   /** In order of layer, then head. */
   readonly heads: readonly HeadStatistics[];
+  /** In order of phase, then layer, then first appearance. */
+  readonly matrices: readonly MatrixStatistics[];
 }
 
 /** Keys that query i of a record may look at. */
@@ -49,17 +65,35 @@ export function integerScore({ q, k, headDim }: AttentionHeadRecord, query: numb
   return score;
 }
 
+const PHASES: readonly MaskRecord['phase'][] = ['forward', 'backward', 'update'];
+
+/** Elements that a mask says may be other than zero: those of its set bits. */
+function nonZeros({ rows, columns, tile: [tileRows, tileColumns], nonZero }: MaskRecord): number {
+  const [down, across] = [Math.ceil(rows / tileRows), Math.ceil(columns / tileColumns)];
+  let count = 0;
+  for (let row = 0, bit = 0; row < down; row++) {
+    const height = Math.min(tileRows, rows - row * tileRows);
+    for (let column = 0; column < across; column++, bit++) {
+      if (((nonZero[bit >> 3]! >> (bit & 7)) & 1) === 0) continue;
+      count += height * Math.min(tileColumns, columns - column * tileColumns);
+    }
+  }
+  return count;
+}
+
 /** Gathers statistics record by record, so that the trace itself need not stay in memory. */
 export class TraceStatistics {
   readonly #records = { 'attention-head': 0, 'token-bits': 0, 'token-exits': 0, mask: 0 };
   readonly #heads = new Map<string, { -readonly [K in keyof HeadStatistics]: HeadStatistics[K] }>();
+  readonly #matrices = new Map<string, { -readonly [K in keyof MatrixStatistics]: MatrixStatistics[K] }>();
   readonly #sequences = new Map<number, { tokens: number; padding: number }>();
 
   constructor(readonly header: TraceHeader) {}
 
   add(record: TraceRecord): void {
     this.#records[record.kind]++;
-    if (record.kind === 'attention-head') this.#addHead(record);
+    if (record.kind === 'mask') this.#addMask(record);
+    else if (record.kind === 'attention-head') this.#addHead(record);
     else if (!this.#sequences.has(record.sequence)) this.#sequences.set(record.sequence, { tokens: 0, padding: 0 });
   }
 
@@ -84,7 +118,27 @@ export class TraceStatistics {
       ...totals,
       pruningRate: rate(totals),
       heads,
+      matrices: [...this.#matrices.values()]
+        .sort((a, b) => PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase) || a.layer - b.layer)
+        .map((matrix) => ({ ...matrix, sparsity: matrix.elements === 0 ? 0 : matrix.zeros / matrix.elements })),
     };
+  }
+
+  #addMask(record: MaskRecord): void {
+    const { sequence, phase, layer, matrix, rows, columns } = record;
+    const known = this.#sequences.get(sequence);
+    const tokens = matrix === ACTIVATIONS.query ? rows : 0;
+    if (!known) this.#sequences.set(sequence, { tokens, padding: 0 });
+    else known.tokens = Math.max(known.tokens, tokens);
+    const key = `${phase}/${layer}/${matrix}`;
+    let at = this.#matrices.get(key);
+    if (at === undefined) {
+      at = { phase, layer, matrix, records: 0, elements: 0, zeros: 0, sparsity: 0 };
+      this.#matrices.set(key, at);
+    }
+    at.records++;
+    at.elements += rows * columns;
+    at.zeros += rows * columns - nonZeros(record);
   }
 
   #addHead(record: AttentionHeadRecord): void {
