@@ -52,15 +52,28 @@ export function experimentSchema() {
             .union([z.int().positive(), z.literal('all')])
             .default('all')
             .describe('test sequences whose work is recorded: a number, or "all"'),
+          steps: z
+            .union([z.int().positive(), z.array(z.int().min(0)).min(1)])
+            .optional()
+            .describe(
+              'training steps whose zeros are recorded, of techniques that prune while training: every n-th, or a list (from 0); by default five spread over the training',
+            ),
         })
         .prefault({})
-        .describe('what is recorded of the adapted model’s run over the test split'),
+        .describe('what is recorded of the adapted model’s run over the test split, and of its training'),
       machines: z
         .array(machineSchema())
         .default([])
         .describe('machines that play the trace; ratios refer to the first one'),
       runtime: runtimeSchema.prefault({}).describe('how ONNX Runtime executes the model'),
     })
+    .refine(
+      ({ trace, training }) => !Array.isArray(trace.steps) || trace.steps.every((step) => step < training.steps),
+      {
+        error: 'names a step that the training does not have: they go from 0 to training.steps − 1',
+        path: ['trace', 'steps'],
+      },
+    )
     .describe('A Tandem experiment');
 }
 
@@ -160,6 +173,7 @@ export function optionsOf({ name, ...options }: NamedOptions): { name: string; o
 /** Settings whose values are names of registered things. */
 const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^model\.name$/, 'model family'],
+  [/^model\.architecture$/, 'transformer'],
   [/^technique\.name$/, 'technique'],
   [/^task\.dataset$/, 'data set'],
   [/^machines\.\d+\.machine$/, 'machine'],

@@ -6,11 +6,10 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { TandemError } from '../errors.js';
-import { GraphBuilder } from '../graph/builder.js';
-import type { Graph } from '../graph/types.js';
-import { BERT_SIZES, type EncoderSizes } from '../workload/named-transformers.js';
+import { BERT_SIZES, type EncoderSizes, uniformArchitecture } from '../workload/named-transformers.js';
 import { type BertCheckpoint, checkpointWeights, readBertCheckpoint } from './bert-checkpoint.js';
-import * as blocks from './blocks.js';
+import type * as blocks from './blocks.js';
+import { buildEncoder, type Encoder } from './encoder.js';
 import { readHuggingFaceTokenizer, requireTokenizerFits } from './hugging-face-tokenizer.js';
 import type { ModelFamily, Tokenizer } from './types.js';
 import { readUseLiteTokenizer } from './use-lite.js';
@@ -93,57 +92,11 @@ export interface BertConfig extends EncoderSizes {
   readonly activation: blocks.Activation;
 }
 
-/**
- * The encoder and a classifier. Besides the values that `blocks` names, with prefixes layer0, layer1, …: `embedding` and
- * `layerN.output` [batch, tokens, hidden]; `pooled` [batch, hidden], which the classifier reads.
- */
-export function buildBert(
-  config: BertConfig,
-  weights: blocks.WeightSource,
-  classes: number,
-): { graph: Graph; trainable: string[] } {
-  const { hidden, intermediate, heads, activation, epsilon } = config;
-  const b = new GraphBuilder('bert');
-  const trainable: string[] = [];
-  const trained: blocks.WeightSource = (name, shape) => {
-    trainable.push(name);
-    return weights(name, shape);
-  };
-  const table = (name: string, rows: number) => b.initializer(name, trained(name, [rows, hidden]));
-  const norm = (x: string, name: string, output: string) =>
-    blocks.layerNorm(b, trained, x, { size: hidden, epsilon }, name, output);
-  const ids = b.input('input_ids', 'int64', ['batch', 'tokens']);
-  const mask = b.input('attention_mask', 'float32', ['batch', 'tokens']);
-
-  const words = b.op('Gather', [table('embedding.word.weight', config.vocabulary), ids], {}, 'embedding.words');
-  const places = table('embedding.position.weight', config.positions);
-  const segments = table('embedding.segment.weight', config.segments);
-  const placed = b.add(words, blocks.positions(b, places, ids, 'embedding.positions'), 'embedding.placed');
-  const firstSegment = b.op('Gather', [segments, b.scalar('int64', 0, 'first')], {}, 'embedding.segment');
-  let x = norm(b.add(placed, firstSegment, 'embedding.sum'), 'embedding.norm', 'embedding');
-
-  const bias = blocks.attentionBias(b, mask);
-  for (let layer = 0; layer < config.layers; layer++) {
-    const name = `layer${layer}`;
-    const attention = blocks.selfAttention(
-      b,
-      trained,
-      x,
-      bias,
-      { from: hidden, inner: hidden, to: hidden, heads },
-      name,
-    );
-    const attended = b.add(attention, x, `${name}.attention.residual`);
-    const middle = norm(attended, `${name}.attention.norm`, `${name}.attention.normed`);
-    const feed = { width: hidden, hidden: intermediate, activation };
-    const fed = b.add(blocks.feedForward(b, trained, middle, feed, `${name}.ffn`), middle, `${name}.ffn.residual`);
-    x = norm(fed, `${name}.ffn.norm`, `${name}.output`);
-  }
-
-  const first = blocks.firstToken(b, x, 'first_token');
-  const pooled = b.op('Tanh', [blocks.linear(b, trained, first, [hidden, hidden], 'pooler')], {}, 'pooled');
-  b.output(blocks.linear(b, trained, pooled, [hidden, classes], 'classifier', 'logits'));
-  return { graph: b.finish(), trainable };
+/** The graph that `buildEncoder` describes, every layer alike. */
+export function buildBert(config: BertConfig, weights: blocks.WeightSource, classes: number): Encoder {
+  const { vocabulary, positions } = config;
+  const architecture = uniformArchitecture(config, { name: 'bert', vocabulary, tokens: positions });
+  return buildEncoder({ ...config, name: 'bert', architecture }, weights, classes);
 }
 
 /** Weights N(0, 0.02²), biases 0, layer norms 1 and 0, as Devlin et al. start from. */
@@ -166,7 +119,8 @@ function freshConfig(size: BertOptions['size'], maxTokens: number, tokenizer: To
   };
 }
 
-async function chooseTokenizer(path: string | undefined): Promise<Tokenizer> {
+/** The tokenizer at a path, or the 8,000 pieces of use-lite with begin and end symbols. */
+export async function chooseTokenizer(path: string | undefined): Promise<Tokenizer> {
   return path ? readHuggingFaceTokenizer(path) : withMarkers(await readUseLiteTokenizer(), 1, 2);
 }
 

@@ -46,61 +46,88 @@ export function attentionBias(b: GraphBuilder, attentionMask: string): string {
   return b.op('Unsqueeze', [bias, b.ints([1, 2])], {}, 'attention_bias');
 }
 
-export interface AttentionSizes {
+export interface HeadSizes {
   /** Width of the input. */
   readonly from: number;
-  /** Width of query, key and value over all heads. */
-  readonly inner: number;
-  /** Width of the output. */
-  readonly to: number;
   readonly heads: number;
+  /** Width of query, key and value of each head. */
+  readonly dim: number;
+  /** Weighted multiplicative attention: a learned square matrix between query and key. */
+  readonly weighted?: boolean;
 }
 
 /**
- * Multi-head self-attention, x [batch, tokens, from] → [batch, tokens, to]. Values, each under `${name}.`:
- * query, key, value [batch, heads, tokens, dim]; scores (raw q·k), scores.scaled, scores.masked and probabilities
- * [batch, heads, tokens, tokens]; context [batch, heads, tokens, dim]; attention (the output).
+ * Self-attention, x [batch, tokens, from] → contexts side by side [batch, tokens, heads·dim]. Values, each under
+ * `${name}.`: query, key, value [batch, heads, tokens, dim]; scores (raw q·k), scores.scaled, scores.masked and
+ * probabilities [batch, heads, tokens, tokens]; context [batch, heads, tokens, dim]; context.merged (the result).
+ * Where `weighted`, scores are q·W·kᵀ with the initializer `${name}.weighting` W [heads, dim, dim]; key.weighted is W·kᵀ.
  */
+export function attentionHeads(
+  b: GraphBuilder,
+  weights: WeightSource,
+  x: string,
+  bias: string,
+  { from, heads, dim, weighted = false }: HeadSizes,
+  name: string,
+): string {
+  const head = (part: string) => {
+    const wide = linear(b, weights, x, [from, heads * dim], `${name}.${part}`, `${name}.${part}.linear`);
+    return b.transpose(b.reshape(wide, [0, 0, heads, dim], `${name}.${part}.split`), [0, 2, 1, 3], `${name}.${part}`);
+  };
+  const [query, key, value] = [head('query'), head('key'), head('value')];
+  let keys = b.transpose(key, [0, 1, 3, 2], `${name}.key.transposed`);
+  if (weighted) {
+    const matrix = b.initializer(`${name}.weighting`, weights(`${name}.weighting`, [heads, dim, dim]));
+    keys = b.matmul(matrix, keys, `${name}.key.weighted`);
+  }
+  const scores = b.matmul(query, keys, `${name}.scores`);
+  const scaled = b.mul(scores, b.constant(1 / Math.sqrt(dim), `${name}.scale`), `${name}.scores.scaled`);
+  const probabilities = b.softmax(b.add(scaled, bias, `${name}.scores.masked`), -1, `${name}.probabilities`);
+  const context = b.matmul(probabilities, value, `${name}.context`);
+  return b.reshape(
+    b.transpose(context, [0, 2, 1, 3], `${name}.context.transposed`),
+    [0, 0, heads * dim],
+    `${name}.context.merged`,
+  );
+}
+
+/** Multi-head self-attention, x [batch, tokens, from] → `${name}.attention` [batch, tokens, to]. */
 export function selfAttention(
   b: GraphBuilder,
   weights: WeightSource,
   x: string,
   bias: string,
-  { from, inner, to, heads }: AttentionSizes,
+  { to, ...sizes }: HeadSizes & { readonly to: number },
   name: string,
 ): string {
-  const dim = inner / heads;
-  const head = (part: string) => {
-    const wide = linear(b, weights, x, [from, inner], `${name}.${part}`, `${name}.${part}.linear`);
-    return b.transpose(b.reshape(wide, [0, 0, heads, dim], `${name}.${part}.split`), [0, 2, 1, 3], `${name}.${part}`);
-  };
-  const [query, key, value] = [head('query'), head('key'), head('value')];
-  const scores = b.matmul(query, b.transpose(key, [0, 1, 3, 2], `${name}.key.transposed`), `${name}.scores`);
-  const scaled = b.mul(scores, b.constant(1 / Math.sqrt(dim), `${name}.scale`), `${name}.scores.scaled`);
-  const probabilities = b.softmax(b.add(scaled, bias, `${name}.scores.masked`), -1, `${name}.probabilities`);
-  const context = b.matmul(probabilities, value, `${name}.context`);
-  const merged = b.reshape(
-    b.transpose(context, [0, 2, 1, 3], `${name}.context.transposed`),
-    [0, 0, inner],
-    `${name}.context.merged`,
-  );
-  return linear(b, weights, merged, [inner, to], `${name}.projection`, `${name}.attention`);
+  const merged = attentionHeads(b, weights, x, bias, sizes, name);
+  return linear(b, weights, merged, [sizes.heads * sizes.dim, to], `${name}.projection`, `${name}.attention`);
 }
 
 export type Activation = 'relu' | 'gelu';
 
-/** Two dense layers; `${name}.hidden` is what lies between them, after the activation. */
+/**
+ * Dense layers through `stacks` widths and back to `width`; `${name}.hidden` is what lies behind the first one's
+ * activation, `${name}.hidden.1`, … what lies behind the next ones'.
+ */
 export function feedForward(
   b: GraphBuilder,
   weights: WeightSource,
   x: string,
-  { width, hidden, activation }: { width: number; hidden: number; activation: Activation },
+  { width, stacks, activation }: { width: number; stacks: readonly number[]; activation: Activation },
   name: string,
 ): string {
-  const wide = linear(b, weights, x, [width, hidden], `${name}.expand`);
-  const active = activation === 'relu' ? b.op('Relu', [wide], {}, `${name}.hidden`) : gelu(b, wide, `${name}.hidden`);
-  return linear(b, weights, active, [hidden, width], `${name}.contract`);
+  let active = x;
+  stacks.forEach((hidden, stack) => {
+    const at = stack === 0 ? '' : `.${stack}`;
+    const sizes = [stacks[stack - 1] ?? width, hidden] as const;
+    active = activate(b, linear(b, weights, active, sizes, `${name}.expand${at}`), activation, `${name}.hidden${at}`);
+  });
+  return linear(b, weights, active, [stacks.at(-1) ?? width, width], `${name}.contract`);
 }
+
+export const activate = (b: GraphBuilder, x: string, activation: Activation, name: string): string =>
+  activation === 'relu' ? b.op('Relu', [x], {}, name) : gelu(b, x, name);
 
 /** x·½·(1 + erf(x/√2)), in operators of operator set 17 (Hendrycks & Gimpel, 2016). */
 function gelu(b: GraphBuilder, x: string, name: string): string {

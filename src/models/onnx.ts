@@ -9,6 +9,7 @@ import { GraphBuilder, ONNX_TYPE, OPSET } from '../graph/builder.js';
 import { pruneUnused, renameValues, withOutputs } from '../graph/edit.js';
 import { readModelFile } from '../graph/onnx/files.js';
 import { type Graph, int, sizeOf, type ValueInfo } from '../graph/types.js';
+import { architectureOf } from './architecture.js';
 import * as blocks from './blocks.js';
 import { readHuggingFaceTokenizer, requireTokenizerFits } from './hugging-face-tokenizer.js';
 import type { ModelFamily } from './types.js';
@@ -41,9 +42,12 @@ export const onnx: ModelFamily<OnnxOptions> = {
     const graph = adapt(model, { path, classes, seed, output });
     const loaded = await readHuggingFaceTokenizer(tokenizer ? resolve(baseFolder, tokenizer) : dirname(path));
     requireVocabulary(graph, loaded.vocabularySize, path);
+    const name = model.name || 'onnx';
+    const architecture = architectureOf(graph, name, maxTokens);
     return {
-      name: model.name || 'onnx',
+      name,
       graph,
+      ...(architecture && { architecture }),
       tokenizer: loaded,
       maxTokens,
       trainable: [...graph.initializers]

@@ -1,9 +1,10 @@
 import { Registry } from '../registry.js';
 import { bert } from './bert.js';
+import { flexibert } from './flexibert.js';
 import { onnx } from './onnx.js';
 import type { ModelFamily } from './types.js';
 import { useLite } from './use-lite.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: each family has options of its own, validated by its schema.
 export const modelFamilies = new Registry<ModelFamily<any>>('model family');
-for (const family of [bert, onnx, useLite]) modelFamilies.register(family);
+for (const family of [bert, flexibert, onnx, useLite]) modelFamilies.register(family);

@@ -1,6 +1,7 @@
 import type { ZodType } from 'zod';
 import type { Graph } from '../graph/types.js';
 import type { Named } from '../registry.js';
+import type { TransformerArchitecture } from '../workload/transformer.js';
 
 /** Turns text into token ids, without padding. */
 export interface Tokenizer {
@@ -23,6 +24,8 @@ export interface ClassifierModel {
   readonly maxTokens: number;
   /** Initializers that fine-tuning updates, embeddings and biases included. */
   readonly trainable: readonly string[];
+  /** The encoder's sizes as hardware sees them; undefined where a graph does not show them. */
+  readonly architecture?: TransformerArchitecture;
   /** Where the weights come from, their licence, and the SHA-256 of the files read; empty hash for random weights. */
   readonly provenance: { readonly source: string; readonly licence: string; readonly sha256: string };
 }

@@ -9,6 +9,7 @@ import { TandemError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
 import { floatTensor, type Graph, sizeOf, type Tensor } from '../graph/types.js';
 import { packageFolder } from '../runtime/packages.js';
+import type { TransformerArchitecture } from '../workload/transformer.js';
 import * as blocks from './blocks.js';
 import { type Checkpoint, readTfjsWeights } from './tfjs.js';
 import type { ModelFamily } from './types.js';
@@ -27,6 +28,17 @@ const EMBEDDING = 256;
 const VOCABULARY = 8002;
 const NORM_EPSILON = 1e-6;
 const LENGTH_EPSILON = 1e-12;
+/** Block 0 as if it read the width that it gives: it reads half as much into query, key and value. */
+const ARCHITECTURE: TransformerArchitecture = {
+  name: 'use-lite',
+  layers: [EMBEDDING, WIDTH].map((inner) => ({
+    hidden: WIDTH,
+    heads: Array.from({ length: HEADS }, () => ({ kind: 'sdp', dim: inner / HEADS })),
+    feedForward: [HIDDEN],
+  })),
+  vocabulary: VOCABULARY,
+  tokens: MAX_TOKENS,
+};
 /** Control symbols at the start of the vocabulary, which no text produces. */
 const RESERVED = 6;
 
@@ -51,6 +63,7 @@ export const useLite: ModelFamily<UseLiteOptions> = {
       tokenizer: await readUseLiteTokenizer(from),
       maxTokens,
       trainable,
+      architecture: ARCHITECTURE,
       provenance: {
         source: folder ? from : `npm ${PACKAGE}@${VERSION}; Universal Sentence Encoder Lite, Cer et al., 2018`,
         licence: 'Apache-2.0',
@@ -101,11 +114,11 @@ export function buildUseLite(
     const name = `layer${layer}`;
     const residual = from === WIDTH ? x : blocks.linear(b, trained, x, [from, WIDTH], `${name}.widen`);
     const normed = blocks.layerNorm(b, trained, x, { size: from, epsilon: NORM_EPSILON }, `${name}.attention.norm`);
-    const sizes = { from, inner: from, to: WIDTH, heads: HEADS };
+    const sizes = { from, heads: HEADS, dim: from / HEADS, to: WIDTH };
     const attention = blocks.selfAttention(b, trained, normed, bias, sizes, name);
     const middle = b.add(attention, residual, `${name}.attention.residual`);
     const entry = blocks.layerNorm(b, trained, middle, { size: WIDTH, epsilon: NORM_EPSILON }, `${name}.ffn.norm`);
-    const feed = { width: WIDTH, hidden: HIDDEN, activation: 'relu' } as const;
+    const feed = { width: WIDTH, stacks: [HIDDEN], activation: 'relu' } as const;
     x = b.add(blocks.feedForward(b, trained, entry, feed, `${name}.ffn`), middle, `${name}.output`);
   }
 
