@@ -8,13 +8,14 @@ import { readSafetensors, writeSafetensors } from '../runtime/safetensors-files.
 import { train } from '../runtime/train.js';
 import { Trainer } from '../runtime/trainer.js';
 import type { ParameterGroup } from '../runtime/types.js';
-import type { TrainingRewrite } from '../techniques/types.js';
+import type { Carried, TrainingRewrite } from '../techniques/types.js';
 import type { RunContext } from './api.js';
 import { writable } from './file-errors.js';
 import type { Prepared } from './prepare.js';
-import type { TrainingPoint } from './result.js';
+import type { RunResult, TrainingPoint } from './result.js';
 import type { RunFolder, Stage } from './run-folder.js';
 import type { Experiment } from './schema.js';
+import { TrainingTrace } from './training-trace.js';
 import { writeWhole } from './whole-file.js';
 
 export type StageName = TrainingPoint['stage'];
@@ -34,9 +35,15 @@ const ORDER: Readonly<Record<StageName, number>> = { 'warm-up': 0, baseline: 1, 
 
 export const weightsFile = (stage: StageName): string => `checkpoints/${stage}.safetensors`;
 
+/** What a stage leaves beside its weights. */
+interface Course {
+  readonly points: TrainingPoint[];
+  readonly trace?: RunResult['trainingTrace'];
+}
+
 /**
  * Trains once; a resumed run continues where it was saved, or reads the weights of a stage that is done.
- * @returns the trained values by initializer name, and the course of the training
+ * @returns the trained values by initializer name, what the technique found beside them, and the course of the training
  */
 export async function fineTune(
   request: FineTuneRequest,
@@ -44,12 +51,12 @@ export async function fineTune(
   experiment: Experiment,
   folder: RunFolder,
   context: RunContext,
-): Promise<{ parameters: Map<string, Tensor>; points: TrainingPoint[] }> {
-  const points = await folder.stage(`train ${request.stage}`, (stage) =>
+): Promise<Course & { parameters: Map<string, Tensor> }> {
+  const course = await folder.stage(`train ${request.stage}`, (stage) =>
     writable(folder.path, () => trainStage(request, prepared, experiment, stage, context)),
   );
   const { tensors } = await readSafetensors(folder.file(weightsFile(request.stage)));
-  return { parameters: new Map(tensors), points };
+  return { parameters: new Map(tensors), ...course };
 }
 
 async function trainStage(
@@ -58,9 +65,10 @@ async function trainStage(
   experiment: Experiment,
   stage: Stage,
   context: RunContext,
-): Promise<TrainingPoint[]> {
+): Promise<Course> {
   const { steps, batchSize, accumulate } = experiment.training;
   const { graph: withLoss, loss, taskLoss } = lossGraph(rewrite?.graph ?? graph, rewrite);
+  const { feedback, observer } = rewrite ?? {};
   const trainer = await Trainer.create({
     graph: withLoss,
     trainable: [...prepared.model.trainable, ...(rewrite?.trainable ?? [])],
@@ -72,11 +80,14 @@ async function trainStage(
       ...(rewrite?.penalty === undefined ? [] : [rewrite.penalty]),
       ...(rewrite?.trainable ?? []),
       ...Object.values(rewrite?.monitors ?? {}),
+      ...(feedback?.measured ?? []),
     ],
+    gradientRules: rewrite?.gradientRules,
     runtime: experiment.runtime,
   });
   const statePath = await stage.path(`checkpoints/${name}.state.safetensors`);
   const history = await PointHistory.open(`${statePath}.points.jsonl`);
+  const tracing = observer && new TrainingTrace(observer, statePath, prepared, experiment);
   const task = context.progress.task(`training ${name}`, steps, 'steps');
   // Examples are drawn by position modulo the split, so that a stage is a number of steps, whatever the split's size.
   const { ids, labels } = prepared.train;
@@ -92,23 +103,26 @@ async function trainStage(
         feeds: (positions, step) => ({
           ...collate(positions.map((position) => ids[at(position)]!)),
           labels: labelTensor(positions.map((position) => labels[at(position)]!)),
-          ...rewrite?.feeds(step, steps),
+          ...rewrite?.feeds(step, steps, history.carried(step - 1)),
         }),
         signal: context.signal,
         checkpoint: { path: statePath, everySteps: SAVE_EVERY },
+        beforeStep: (step, batches) => tracing?.record(trainer, step, batches),
         onStep: async ({ step, extras }) => {
           const scalar = (value: string) => Number(extras[value]!.data[0]);
           const thresholds = (rewrite?.trainable ?? []).flatMap((value) => [...(extras[value]!.data as Float32Array)]);
           const penalty = rewrite?.penalty === undefined ? 0 : scalar(rewrite.penalty);
           const watched = Object.entries(rewrite?.monitors ?? {}).map(([monitor, value]) => [monitor, scalar(value)]);
-          const monitors = Object.fromEntries(watched) as Record<string, number>;
-          await history.add({ stage: name, step, loss: scalar(taskLoss), penalty, thresholds, monitors });
+          const next = feedback?.next(extras, history.carried(step - 1));
+          const monitors = { ...(Object.fromEntries(watched) as Record<string, number>), ...next?.monitors };
+          const point = { stage: name, step, loss: scalar(taskLoss), penalty, thresholds, monitors };
+          await history.add(point, next?.carried);
           task.update(step + 1, `loss ${scalar(taskLoss).toFixed(3)}`);
         },
       });
     }
     await writeSafetensors(await stage.path(weightsFile(name)), {
-      tensors: trainer.parameters(),
+      tensors: new Map([...trainer.parameters(), ...(feedback?.found(history.carried(steps - 1)) ?? [])]),
       metadata: { stage: name },
     });
     await stage.keep(weightsFile(name));
@@ -116,9 +130,10 @@ async function trainStage(
     task.end();
     await trainer.dispose();
   }
+  const trace = await tracing?.finish(stage);
   await rm(statePath, { force: true });
   await history.remove();
-  return history.points();
+  return { points: history.points(), ...(trace && { trace }) };
 }
 
 /** Adds labels, the task's loss, and the technique's penalty times its weight. */
@@ -154,13 +169,13 @@ function optimizerOf({ training }: Experiment, rewrite: TrainingRewrite | undefi
  * their step, so that a killed and resumed stage lacks none.
  */
 class PointHistory {
-  readonly #points: Map<number, TrainingPoint>;
+  readonly #lines: Map<number, Line>;
 
   private constructor(
     readonly path: string,
-    points: readonly TrainingPoint[],
+    lines: readonly Line[],
   ) {
-    this.#points = new Map(points.map((point) => [point.step, point]));
+    this.#lines = new Map(lines.map((line) => [line.point.step, line]));
   }
 
   static async open(path: string): Promise<PointHistory> {
@@ -168,20 +183,30 @@ class PointHistory {
     // What follows the last line break was cut off by a kill; its step is done again.
     const history = new PointHistory(
       path,
-      lines.slice(0, -1).map((line) => JSON.parse(line) as TrainingPoint),
+      lines.slice(0, -1).map((line) => JSON.parse(line) as Line),
     );
-    await writeWhole(path, history.points().map(lineOf).join(''));
+    await writeWhole(path, history.#sorted().map(textOf).join(''));
     return history;
   }
 
   /** A step that is done again after a resume replaces its earlier self. */
-  async add(point: TrainingPoint): Promise<void> {
-    this.#points.set(point.step, point);
-    await appendFile(this.path, lineOf(point));
+  async add(point: TrainingPoint, carried: Carried | undefined): Promise<void> {
+    const line = { point, ...(carried && { carried }) };
+    this.#lines.set(point.step, line);
+    await appendFile(this.path, textOf(line));
+  }
+
+  /** What a step handed on to the next one. */
+  carried(step: number): Carried | undefined {
+    return this.#lines.get(step)?.carried;
   }
 
   points(): TrainingPoint[] {
-    return [...this.#points.values()].sort((a, b) => a.step - b.step);
+    return this.#sorted().map(({ point }) => point);
+  }
+
+  #sorted(): Line[] {
+    return [...this.#lines.values()].sort((a, b) => a.point.step - b.point.step);
   }
 
   async remove(): Promise<void> {
@@ -189,4 +214,10 @@ class PointHistory {
   }
 }
 
-const lineOf = (point: TrainingPoint): string => `${JSON.stringify(point)}\n`;
+/** What is kept of a step. JSON keeps every number as it is. */
+interface Line {
+  readonly point: TrainingPoint;
+  readonly carried?: Carried;
+}
+
+const textOf = (line: Line): string => `${JSON.stringify(line)}\n`;

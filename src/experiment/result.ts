@@ -112,6 +112,10 @@ export interface RunResult {
   /** Zero share of every recorded matrix, of techniques that record masks. */
   readonly masks?: readonly MatrixZeros[];
   readonly training: readonly TrainingPoint[];
+  /** Mean over the adapted model's steps of each monitor that is a share of zeros, by the rest of its name. */
+  readonly trainingSparsity?: Readonly<Record<string, number>>;
+  /** Masks of some training steps, of techniques that prune while training. */
+  readonly trainingTrace?: { readonly file: string; readonly steps: readonly number[]; readonly bytes: number };
   readonly machines: readonly MachineOutcome[];
   readonly trace: { readonly file: string; readonly sequences: number; readonly bytes: number };
   /** Wall-clock seconds by stage: kept apart, since the only part of a result that differs between equal runs. */
