@@ -1,0 +1,76 @@
+/** What a played operation or transfer costs: actions of the components of `electorComposition`. */
+import type { ActionCounts } from '../../hardware/compose.js';
+import type { Footprint } from './buffers.js';
+import { WORD_BITS } from './constants.js';
+import type { PlayedOperation, Transfer } from './engine.js';
+import type { Matrix, Operation } from './program.js';
+import { FIFO_WORDS } from './tile-costs.js';
+import type { OperandReads } from './units.js';
+
+/** FinCACTI's and NVSim's blocks are 64 bytes. The published simulators count 64 words. */
+const BLOCK_BITS = 512;
+
+const blocks = (bits: number): number => bits / BLOCK_BITS;
+
+class Actions {
+  readonly #counts: Record<string, Record<string, number>> = {};
+
+  add(component: string, action: string, times: number): this {
+    if (times === 0) return this;
+    const counts = (this.#counts[component] ??= {});
+    counts[action] = (counts[action] ?? 0) + times;
+    return this;
+  }
+
+  read(matrix: Matrix, { words, maskBits }: OperandReads): this {
+    return this.access(matrix, { data: words * WORD_BITS, mask: maskBits });
+  }
+
+  access({ buffer }: Matrix, { data, mask }: Footprint): this {
+    return this.add(`${buffer} buffer`, 'access', blocks(data)).add('mask buffer', 'access', blocks(mask));
+  }
+
+  get counts(): ActionCounts {
+    return this.#counts;
+  }
+}
+
+const UNIT: Readonly<Record<Operation['kind'], string | undefined>> = {
+  product: 'MAC lanes',
+  convolution: 'MAC lanes',
+  'non-linearity': 'MAC lanes',
+  softmax: 'softmax',
+  'layer-norm': 'layer norm',
+  gather: undefined,
+};
+
+export const unitOf = ({ kind }: Operation): string | undefined => UNIT[kind];
+
+/**
+ * Units for their busy cycles. The sparsity units work once a tile, the FIFOs while operands stream in, the DMA port once
+ * an operand tile, the dataflow unit (which compares with the threshold) once a tile, as does the rounding in training.
+ */
+export function operationActions({ operation, dispatch, written }: PlayedOperation, training: boolean): ActionCounts {
+  const { busy, tiles, leftReads, rightReads } = dispatch;
+  const actions = new Actions();
+  const unit = unitOf(operation);
+  const [left, right] =
+    operation.kind === 'product' ? [operation.left.matrix, operation.right.matrix] : operation.reads;
+  if (unit) actions.add(unit, 'cycle', busy);
+  if (operation.kind === 'product' || operation.kind === 'convolution') {
+    actions
+      .add('pre-compute sparsity', 'cycle', tiles)
+      .add('post-compute sparsity', 'cycle', tiles)
+      .add('FIFOs', 'cycle', (leftReads.words + rightReads.words) / FIFO_WORDS);
+    if (training) actions.add('stochastic rounding', 'cycle', tiles);
+  }
+  actions.add('DMA', 'cycle', leftReads.tiles + rightReads.tiles).add('dataflow', 'cycle', tiles);
+  actions.read(left!, leftReads);
+  if (right) actions.read(right, rightReads);
+  return actions.access(operation.writes, written).counts;
+}
+
+/** Main memory and the buffer on the chip, a block at a time. */
+export function transferActions({ matrix, size }: Transfer): ActionCounts {
+  return new Actions().add('main memory', 'access', blocks(size.data + size.mask)).access(matrix, size).counts;
+}

@@ -1,0 +1,57 @@
+/** The three buffers: what lies in them, what may leave, and how much of them was used when. */
+
+import type { ElectorConfig } from './config.js';
+import { type BufferName, bufferMegabytes, WORD_BITS } from './constants.js';
+import type { Matrix } from './program.js';
+
+const BITS_PER_MEGABYTE = 8 * 2 ** 20;
+
+/** Bits of a matrix: its non-zeros as words, and one mask bit an element. */
+export interface Footprint {
+  readonly data: number;
+  readonly mask: number;
+}
+
+export const footprint = (nonZeros: number, elements: number): Footprint => ({
+  data: nonZeros * WORD_BITS,
+  mask: elements,
+});
+
+export type Room = Record<BufferName, number>;
+
+/** A change of a buffer's fill, for the figure over time. */
+export interface FillChange {
+  readonly cycle: number;
+  readonly buffer: BufferName;
+  readonly bits: number;
+}
+
+export class Buffers {
+  readonly size: Readonly<Room>;
+  readonly #free: Room;
+  readonly changes: FillChange[] = [];
+
+  constructor(config: ElectorConfig) {
+    const bits = (name: BufferName) => bufferMegabytes(config, name) * BITS_PER_MEGABYTE;
+    this.size = { activation: bits('activation'), weight: bits('weight'), mask: bits('mask') };
+    this.#free = { ...this.size };
+  }
+
+  get free(): Readonly<Room> {
+    return this.#free;
+  }
+
+  take(matrix: Matrix, size: Footprint, cycle: number): void {
+    this.#change(matrix, size, cycle, 1);
+  }
+
+  give(matrix: Matrix, size: Footprint, cycle: number): void {
+    this.#change(matrix, size, cycle, -1);
+  }
+
+  #change({ buffer }: Matrix, { data, mask }: Footprint, cycle: number, sign: 1 | -1): void {
+    this.#free[buffer] -= sign * data;
+    this.#free.mask -= sign * mask;
+    this.changes.push({ cycle, buffer, bits: sign * data }, { cycle, buffer: 'mask', bits: sign * mask });
+  }
+}

@@ -1,0 +1,374 @@
+/**
+ * ELECTOR, corrected: plays a program on the machine, event by event. Operations start when their operands are in the
+ * buffers and there is room for their result; what they take on the units is said by `OperationCosts`, tile by tile or
+ * in closed form. Main memory works ahead of the units as far as the buffers allow.
+ */
+import { Buffers, type FillChange, type Footprint, footprint, type Room } from './buffers.js';
+import type { ElectorConfig } from './config.js';
+import { type Bandwidth, BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
+import type { Matrix, Operation, Program } from './program.js';
+import type { OperationCosts } from './tile-costs.js';
+import type { Dispatch } from './units.js';
+
+/** Bits that a path moves in a cycle: the published bytes a second, at 8 bits a byte. */
+export const bitsPerCycle = ({ gigabytesPerSecond }: Bandwidth, clockHertz: number): number =>
+  (gigabytesPerSecond.value * 2 ** 30 * 8) / clockHertz;
+
+export interface PlayedOperation {
+  readonly operation: Operation;
+  readonly dispatch: Dispatch;
+  /** Cycle in which it got its room, in which its operands were there, and after which its result lay in the buffer. */
+  readonly admitted: number;
+  readonly ready: number;
+  readonly done: number;
+  readonly written: Footprint;
+}
+
+/** A block of data between main memory and a buffer. */
+export interface Transfer {
+  readonly matrix: Matrix;
+  readonly direction: 'load' | 'store';
+  readonly size: Footprint;
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Played {
+  readonly cycles: number;
+  readonly operations: readonly PlayedOperation[];
+  readonly transfers: readonly Transfer[];
+  readonly fills: readonly FillChange[];
+  readonly bufferBits: Readonly<Room>;
+  /** Bits left in each buffer at the end. */
+  readonly resident: Readonly<Room>;
+}
+
+/** The operation that can never start, and what it would need. */
+export interface Misfit {
+  readonly buffer: BufferName;
+  readonly demandBits: number;
+  readonly boundBits: number;
+  readonly operation: string;
+}
+
+type Place = 'nowhere' | 'memory' | 'arriving' | 'buffer' | 'leaving';
+
+class MatrixState {
+  place: Place;
+  /** Main memory holds it too: it can leave a buffer without a transfer. */
+  clean: boolean;
+  writersLeft = 0;
+  /** Program positions of the operations that read it, ascending, and how many of them are done. */
+  readonly readers: number[] = [];
+  readsDone = 0;
+  /** Admitted operations that need it where it is. */
+  pins = 0;
+  /** Admitted operations that wait to read it, and those that wait to add to it. */
+  waitingReaders: number[] = [];
+  waitingWriters: number[] = [];
+  #size: Footprint | undefined;
+
+  constructor(
+    readonly matrix: Matrix,
+    readonly costs: OperationCosts,
+  ) {
+    this.place = matrix.stored ? 'memory' : 'nowhere';
+    this.clean = matrix.stored;
+  }
+
+  /** Found when first asked for: masks of what is far ahead need not be held. */
+  get size(): Footprint {
+    const { shared, rows, columns } = this.matrix;
+    this.#size ??= footprint(this.costs.nonZeros(this.matrix), (shared ? 1 : this.costs.sequences) * rows * columns);
+    return this.#size;
+  }
+}
+
+interface Event {
+  readonly cycle: number;
+  readonly apply: () => void;
+}
+
+/** @param resident the embedding lies in its buffer already, as after an earlier batch */
+export function play(
+  program: Program,
+  config: ElectorConfig,
+  costs: OperationCosts,
+  { embeddingResident = false }: { embeddingResident?: boolean } = {},
+): Played | Misfit {
+  return new Engine(program, config, costs).run(embeddingResident);
+}
+
+class Engine {
+  readonly #states: MatrixState[];
+  readonly #buffers: Buffers;
+  /** In a buffer, and not needed there by an admitted operation. */
+  readonly #evictable = new Set<MatrixState>();
+  readonly #events: Event[] = [];
+  readonly #played: PlayedOperation[] = [];
+  readonly #transfers: Transfer[] = [];
+  readonly #missing: Int32Array;
+  readonly #admittedAt: Float64Array;
+  readonly #portFree: Record<'activation' | 'weight', number> = { activation: 0, weight: 0 };
+  readonly #bufferRate: number;
+  readonly #memoryRate: number;
+  #memoryFree = 0;
+  #next = 0;
+  #now = 0;
+  #leaving: Room = { activation: 0, weight: 0, mask: 0 };
+
+  constructor(
+    readonly program: Program,
+    config: ElectorConfig,
+    readonly costs: OperationCosts,
+  ) {
+    const { clockHertz } = config.technology;
+    this.#bufferRate = bitsPerCycle(BUFFER_BANDWIDTH, clockHertz);
+    this.#memoryRate = bitsPerCycle(memoryCost(config.memory), clockHertz);
+    this.#buffers = new Buffers(config);
+    this.#missing = new Int32Array(program.operations.length);
+    this.#admittedAt = new Float64Array(program.operations.length);
+    this.#states = program.matrices.map((matrix) => new MatrixState(matrix, costs));
+    for (const { id, reads, writes } of program.operations) {
+      for (const matrix of reads) this.#states[matrix.id]!.readers.push(id);
+      this.#states[writes.id]!.writersLeft++;
+    }
+  }
+
+  run(embeddingResident: boolean): Played | Misfit {
+    const embedding = this.#states[this.program.embedding.id]!;
+    // It stays for as long as the machine runs.
+    this.#pin(embedding);
+    if (embeddingResident) {
+      const misfit = this.#misfit(roomFor([embedding]), 'embedding');
+      if (misfit) return misfit;
+      this.#buffers.take(embedding.matrix, embedding.size, 0);
+      embedding.place = 'buffer';
+    }
+    const { operations } = this.program;
+    for (;;) {
+      this.#admit();
+      const event = this.#events.shift();
+      if (event) {
+        this.#now = event.cycle;
+        event.apply();
+      } else if (this.#next === operations.length) break;
+      else return this.#stuck(operations[this.#next]!);
+    }
+    const { size, free } = this.#buffers;
+    const left = (name: BufferName) => size[name] - free[name];
+    return {
+      cycles: this.#now,
+      operations: this.#played,
+      transfers: this.#transfers,
+      fills: this.#buffers.changes,
+      bufferBits: size,
+      resident: { activation: left('activation'), weight: left('weight'), mask: left('mask') },
+    };
+  }
+
+  /** Gives room to operations in program order; one that does not fit holds up those behind it, so that it will. */
+  #admit(): void {
+    const { operations } = this.program;
+    while (this.#next < operations.length) {
+      const operation = operations[this.#next]!;
+      const states = operation.touches.map(({ id }) => this.#states[id]!);
+      const absent = states.filter(({ place }) => place === 'nowhere' || place === 'memory');
+      for (const state of states) this.#pin(state);
+      // What is on its way out comes back once it is gone.
+      const blocked = states.some(({ place }) => place === 'leaving') || !this.#makeRoom(roomFor(absent));
+      if (blocked) {
+        for (const state of states) this.#unpin(state);
+        return;
+      }
+      for (const state of absent) this.#bring(state);
+      this.#admittedAt[operation.id] = this.#now;
+      const missing = this.#await(operation);
+      this.#missing[operation.id] = missing;
+      this.#next++;
+      if (missing === 0) this.#start(operation);
+    }
+  }
+
+  #bring(state: MatrixState): void {
+    this.#buffers.take(state.matrix, state.size, this.#now);
+    if (state.place === 'memory') {
+      state.place = 'arriving';
+      this.#transfer(state, 'load', () => this.#arrived(state));
+    } else state.place = 'buffer';
+  }
+
+  /** Frees what is needed furthest in the future (Belady) until `room` is there. @returns whether it is */
+  #makeRoom(room: Room): boolean {
+    for (const buffer of ['activation', 'weight', 'mask'] as const) {
+      while (this.#buffers.free[buffer] + this.#leaving[buffer] < room[buffer]) {
+        const victim = this.#victim(buffer);
+        if (!victim) return false;
+        this.#evict(victim);
+      }
+    }
+    const { free } = this.#buffers;
+    return free.activation >= room.activation && free.weight >= room.weight && free.mask >= room.mask;
+  }
+
+  #victim(buffer: BufferName): MatrixState | undefined {
+    let best: MatrixState | undefined;
+    let furthest = -1;
+    for (const state of this.#evictable) {
+      if (buffer !== 'mask' && state.matrix.buffer !== buffer) continue;
+      const next = state.readers[state.readsDone] ?? Number.POSITIVE_INFINITY;
+      if (next > furthest) [best, furthest] = [state, next];
+    }
+    return best;
+  }
+
+  #pin(state: MatrixState): void {
+    state.pins++;
+    this.#evictable.delete(state);
+  }
+
+  #unpin(state: MatrixState): void {
+    if (--state.pins === 0 && state.place === 'buffer') this.#evictable.add(state);
+  }
+
+  #evict(state: MatrixState): void {
+    this.#evictable.delete(state);
+    if (state.clean) {
+      state.place = 'memory';
+      this.#buffers.give(state.matrix, state.size, this.#now);
+      return;
+    }
+    const { buffer } = state.matrix;
+    const { data, mask } = state.size;
+    state.place = 'leaving';
+    this.#leaving[buffer] += data;
+    this.#leaving.mask += mask;
+    this.#transfer(state, 'store', () => {
+      state.clean = true;
+      state.place = 'memory';
+      this.#leaving[buffer] -= data;
+      this.#leaving.mask -= mask;
+      this.#buffers.give(state.matrix, state.size, this.#now);
+    });
+  }
+
+  /** One transfer after the other, in the order in which they are asked for. */
+  #transfer({ matrix, size }: MatrixState, direction: Transfer['direction'], apply: () => void): void {
+    const start = Math.max(this.#now, this.#memoryFree);
+    const end = start + Math.ceil((size.data + size.mask) / this.#memoryRate);
+    this.#memoryFree = end;
+    this.#transfers.push({ matrix, direction, size, start, end });
+    this.#at(end, apply);
+  }
+
+  /** @returns how many matrices the operation has to wait for */
+  #await({ id, reads, writes }: Operation): number {
+    let missing = 0;
+    for (const { id: matrix } of reads) {
+      const state = this.#states[matrix]!;
+      if (isThere(state)) continue;
+      state.waitingReaders.push(id);
+      missing++;
+    }
+    const result = this.#states[writes.id]!;
+    if (result.place === 'buffer') return missing;
+    // A sum that had to leave comes back before more is added to it.
+    result.waitingWriters.push(id);
+    return missing + 1;
+  }
+
+  #arrived(state: MatrixState): void {
+    state.place = 'buffer';
+    if (state.pins === 0) this.#evictable.add(state);
+    const writers = state.waitingWriters;
+    state.waitingWriters = [];
+    this.#release(writers);
+    this.#wake(state);
+  }
+
+  #wake(state: MatrixState): void {
+    if (!isThere(state)) return;
+    const readers = state.waitingReaders;
+    state.waitingReaders = [];
+    this.#release(readers);
+  }
+
+  #release(waiting: readonly number[]): void {
+    for (const id of waiting) if (--this.#missing[id]! === 0) this.#start(this.program.operations[id]!);
+  }
+
+  #start(operation: Operation): void {
+    const ready = this.#now;
+    const dispatch = this.costs.dispatch(operation, ready);
+    const state = this.#states[operation.writes.id]!;
+    const { buffer } = operation.writes;
+    // Results are written while they are made; a buffer takes those of one operation after the other.
+    const writing = Math.max(dispatch.start, this.#portFree[buffer]);
+    const written = writing + Math.ceil(state.size.data / this.#bufferRate);
+    this.#portFree[buffer] = written;
+    const done = Math.max(dispatch.end, written);
+    const admitted = this.#admittedAt[operation.id]!;
+    this.#played.push({ operation, dispatch, admitted, ready, done, written: state.size });
+    this.#at(done, () => this.#finish(operation));
+  }
+
+  #finish({ reads, writes, touches }: Operation): void {
+    for (const { id } of reads) this.#states[id]!.readsDone++;
+    for (const { id } of touches) this.#unpin(this.#states[id]!);
+    const result = this.#states[writes.id]!;
+    result.writersLeft--;
+    result.clean = false;
+    this.#wake(result);
+    for (const { id } of touches) this.#drop(this.#states[id]!);
+  }
+
+  /** What nobody reads any more gives its room back; what must last goes to main memory first. */
+  #drop(state: MatrixState): void {
+    if (state.pins > 0 || state.writersLeft > 0 || state.readsDone < state.readers.length) return;
+    if (state.place !== 'buffer') return;
+    if (state.matrix.kept && !state.clean) this.#evict(state);
+    else {
+      state.place = 'nowhere';
+      this.#evictable.delete(state);
+      this.#buffers.give(state.matrix, state.size, this.#now);
+    }
+    this.costs.release(state.matrix);
+  }
+
+  /** Events in order of time, and of insertion among equal times. */
+  #at(cycle: number, apply: () => void): void {
+    let [low, high] = [0, this.#events.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#events[middle]!.cycle <= cycle) low = middle + 1;
+      else high = middle;
+    }
+    this.#events.splice(low, 0, { cycle, apply });
+  }
+
+  /** Nothing moves and the operation does not fit: it needs more than there is beside what must stay. */
+  #stuck(operation: Operation): Misfit {
+    const states = operation.touches.map(({ id }) => this.#states[id]!);
+    const pinned = this.#states.filter(
+      (state) => state.pins > 0 && state.place === 'buffer' && !states.includes(state),
+    );
+    return this.#misfit(roomFor([...states, ...pinned]), operation.name)!;
+  }
+
+  #misfit(room: Room, operation: string): Misfit | undefined {
+    const { size } = this.#buffers;
+    const buffer = (['weight', 'activation', 'mask'] as const).find((name) => room[name] > size[name]);
+    return buffer && { buffer, demandBits: room[buffer], boundBits: size[buffer], operation };
+  }
+}
+
+const isThere = ({ place, writersLeft }: MatrixState): boolean => place === 'buffer' && writersLeft === 0;
+
+function roomFor(states: readonly MatrixState[]): Room {
+  const room: Room = { activation: 0, weight: 0, mask: 0 };
+  for (const { matrix, size } of states) {
+    room[matrix.buffer] += size.data;
+    room.mask += size.mask;
+  }
+  return room;
+}
