@@ -8,8 +8,6 @@ import { TandemError } from '../errors.js';
 import { TOKENS, VOCABULARY } from './named-transformers.js';
 import type { HeadOperation, TransformerArchitecture, TransformerLayer } from './transformer.js';
 
-export { namedArchitecture } from './named-transformers.js';
-
 /** A head's operation without its width, as the space lists it. */
 export type HeadType = 'sa_sdp' | 'sa_wma' | 'l_dft' | 'l_dct' | `c_${number}`;
 

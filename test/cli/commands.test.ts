@@ -83,6 +83,7 @@ describe('tandem list', () => {
     ['techniques', 'leopard'],
     ['machines', 'systolic'],
     ['presets', 'leopard-ae'],
+    ['transformers', 'bert-tiny'],
   ])('%s names %s, in every format', async (kind, name) => {
     expect((await tandem('list', kind)).stdout).toContain(name);
     expect((await tandem('list', kind, '--format', 'csv')).stdout).toMatch(new RegExp(`^${name},`, 'm'));

@@ -7,11 +7,13 @@ import { differentiate } from '../../src/graph/gradients/index.js';
 import { addCrossEntropy } from '../../src/graph/losses.js';
 import { decodeModel } from '../../src/graph/onnx/decode.js';
 import { encodeModel } from '../../src/graph/onnx/encode.js';
+import { writeModelFile } from '../../src/graph/onnx/files.js';
 import { findAttention } from '../../src/graph/patterns/attention.js';
 import { type Graph, int64Tensor, sizeOf, type Tensor } from '../../src/graph/types.js';
 import { architectureOf } from '../../src/models/architecture.js';
 import { bert, buildBert, freshBertWeights } from '../../src/models/bert.js';
 import { buildFlexibert, flexibert, freshFlexibertWeights } from '../../src/models/flexibert.js';
+import { onnx } from '../../src/models/onnx.js';
 import { normalWeights } from '../../src/models/weights.js';
 import { collate } from '../../src/runtime/collate.js';
 import { buildProgram } from '../../src/simulator/elector/program.js';
@@ -20,6 +22,7 @@ import { EMBEDDING_LIMITS } from '../../src/workload/flexibert.js';
 import { namedArchitecture, uniformArchitecture } from '../../src/workload/named-transformers.js';
 import type { HeadOperation, TransformerArchitecture } from '../../src/workload/transformer.js';
 import { load as session } from '../graph/gradient-check.js';
+import { VOCABULARY } from './bert-folder.js';
 import * as reference from './reference.js';
 import { largestDifference, valuesOf } from './run.js';
 
@@ -241,7 +244,7 @@ describe('a mixed encoder', () => {
   });
 
   it('learns: a step against the gradient lowers the loss', async () => {
-    const fresh = buildFlexibert(MIXED, freshFlexibertWeights(1), 3);
+    const fresh = buildFlexibert(MIXED, busyWeights(5), 3);
     const b = new GraphBuilder('loss', fresh.graph);
     const loss = addCrossEntropy(b, 'logits', b.input('labels', 'int64', ['batch']));
     b.output(loss);
@@ -256,7 +259,7 @@ describe('a mixed encoder', () => {
       for (const name of fresh.trainable) {
         const { data, shape, dtype } = initializers.get(name)!;
         const gradient = fetched[`grad:${name}`]!.data as Float32Array;
-        const values = (data as Float32Array).map((value, i) => value - 0.5 * gradient[i]!);
+        const values = (data as Float32Array).map((value, i) => value - 0.02 * gradient[i]!);
         initializers.set(name, { data: values, shape, dtype });
       }
     }
@@ -373,6 +376,21 @@ describe('architectures read off graphs', () => {
       { hidden: 16, heads: [sdp(5), sdp(5), sdp(5)], feedForward: [4] },
     ]);
     expect(architectureOf(buildFlexibert(stacked, freshBertWeights(1), 2).graph, 'tiny', POSITIONS)).toEqual(stacked);
+  });
+
+  it('come with models from .onnx files', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tandem-sizes-'));
+    try {
+      const sizes = { layers: 1, hidden: 8, heads: 2, intermediate: 6 };
+      const settings = { vocabulary: 13, positions: 12, segments: 2, epsilon: 1e-12, activation: 'gelu' } as const;
+      writeModelFile(join(folder, 'own.onnx'), buildBert({ ...settings, ...sizes }, freshBertWeights(1), 2).graph);
+      writeFileSync(join(folder, 'vocab.txt'), VOCABULARY.join('\n'));
+      const options = onnx.schema.parse({ file: 'own.onnx', maxTokens: 10 });
+      const { architecture } = await onnx.load(options, { classes: 2, seed: 1, baseFolder: folder });
+      expect(architecture).toEqual(uniformArchitecture(sizes, { name: 'bert', vocabulary: 13, tokens: 10 }));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('are unknown where a graph has other heads', () => {

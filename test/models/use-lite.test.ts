@@ -8,6 +8,7 @@ import { parameterCount } from '../../src/graph/edit.js';
 import { differentiate } from '../../src/graph/gradients/index.js';
 import { addCrossEntropy } from '../../src/graph/losses.js';
 import { findAttention } from '../../src/graph/patterns/attention.js';
+import { architectureOf } from '../../src/models/architecture.js';
 import type { ClassifierModel } from '../../src/models/types.js';
 import { useLite } from '../../src/models/use-lite.js';
 import { GOLDENS } from './goldens.js';
@@ -96,6 +97,14 @@ describe('Universal Sentence Encoder Lite', () => {
     expect(shape('layer1.scores')).toEqual(['batch', 4, 'tokens', 'tokens']);
     expect(shape('layer1.ffn.hidden')).toEqual(['batch', 'tokens', 1536]);
     expect(shape('logits')).toEqual(['batch', 2]);
+  });
+
+  it('tells its sizes to hardware', () => {
+    expect(model.architecture).toEqual(architectureOf(model.graph, 'use-lite', 128));
+    expect(model.architecture!.layers.map(({ heads }) => heads[0])).toEqual([
+      { kind: 'sdp', dim: 64 },
+      { kind: 'sdp', dim: 128 },
+    ]);
   });
 
   it('has a gradient for every trainable weight', () => {
