@@ -124,6 +124,12 @@ interface TextItem {
   readonly limit?: number;
 }
 
+/** As many columns of a legend as fit into a width in px beside one another, but not more than four. */
+export function legendColumns(names: readonly string[], width: number): number {
+  const entry = Math.max(...names.map((name) => Math.min(textWidth(name, 11), LABEL_LIMIT))) + 40;
+  return Math.max(1, Math.min(4, Math.floor(width / entry)));
+}
+
 /** Width of a text in px. */
 export function textWidth(text: string, fontSize: number): number {
   let em = 0;

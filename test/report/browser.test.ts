@@ -6,22 +6,27 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunResult } from '../../src/experiment/result.js';
 import { writeReport } from '../../src/report/files.js';
 import type { Report } from '../../src/report/report.js';
-import { type FixtureOptions, runResult } from './fixture.js';
+import { sparseRun } from './elector-fixture.js';
+import { runResult } from './fixture.js';
 
 const executable = process.env.TANDEM_CHROMIUM ?? '/usr/bin/chromium';
 const present = existsSync(executable);
 if (!present) console.log(`Skipped: no browser at ${executable}; set TANDEM_CHROMIUM to the path of a Chromium.`);
 
-const CASES: Readonly<Record<string, FixtureOptions>> = {
-  usual: {},
-  large: { layers: 24, heads: 16, steps: 2000, machines: 1, infeasible: false },
-  small: { layers: 1, heads: 1, steps: 3, machines: 2 },
-  hostile: {
-    text: (text) =>
-      `${text}<script>document.title="broken"</script><img src=http://example.com/x.png>"&' long-name-of-it`,
-  },
+const hostile = (text: string) =>
+  `${text}<script>document.title="broken"</script><img src=http://example.com/x.png>"&' long-name-of-it`;
+
+const CASES: Readonly<Record<string, RunResult>> = {
+  usual: runResult(),
+  large: runResult({ layers: 24, heads: 16, steps: 2000, machines: 1, infeasible: false }),
+  small: runResult({ layers: 1, heads: 1, steps: 3, machines: 2 }),
+  hostile: runResult({ text: hostile }),
+  sparse: sparseRun(),
+  'large sparse': sparseRun({ layers: 24, steps: 2000 }),
+  'hostile sparse': sparseRun({ text: hostile }),
 };
 
 describe.skipIf(!present)('the report in a browser', () => {
@@ -31,8 +36,8 @@ describe.skipIf(!present)('the report in a browser', () => {
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tandem-report-'));
-    for (const [name, options] of Object.entries(CASES)) {
-      reports.set(name, await writeReport(join(folder, name), runResult(options)));
+    for (const [name, result] of Object.entries(CASES)) {
+      reports.set(name, await writeReport(join(folder, name), result));
     }
     browser = await chromium.launch({
       executablePath: executable,
@@ -103,9 +108,11 @@ describe.skipIf(!present)('the report in a browser', () => {
   });
 
   it.each(['light', 'dark'] as const)('is legible in %s colours', async (scheme) => {
-    const { page } = await open('usual', 1000, scheme);
-    expect(await lowContrast(page)).toEqual([]);
-    await page.close();
+    for (const name of ['usual', 'sparse']) {
+      const { page } = await open(name, 1000, scheme);
+      expect(await lowContrast(page), name).toEqual([]);
+      await page.close();
+    }
   });
 
   it('is dark only on the screen: paper stays light', async () => {

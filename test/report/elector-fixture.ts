@@ -2,7 +2,7 @@
 import type { MatrixZeros, RunResult, SparsityCurve } from '../../src/experiment/result.js';
 import { withRatios } from '../../src/report/ratios.js';
 import type { SimulationResult, TimeSeries } from '../../src/simulator/types.js';
-import { runResult, wobble } from './fixture.js';
+import { CONSTANTS, type FixtureOptions, rewrite, runResult, wobble } from './fixture.js';
 
 export interface ElectorOptions {
   readonly name?: string;
@@ -109,9 +109,9 @@ export function electorSimulation(options: ElectorOptions = {}): SimulationResul
     timelineOf: 'the first two layers',
     overTime: overTime(cycles, samples),
     stalls: STALLS,
-    constants: [],
+    constants: CONSTANTS,
     conservation: [{ law: 'multiplications + skipped = dense', left: 279_969_792, right: 279_969_792 }],
-    remarks: [],
+    remarks: ['Main memory leaks nothing: its leakage is not published.'],
   };
 }
 
@@ -162,13 +162,13 @@ export function masks(layers: number): MatrixZeros[] {
 }
 
 /** A run of a technique that prunes all matrices and learns no threshold. */
-export function sparseRun({ layers = 2, steps = 300 } = {}): RunResult {
+export function sparseRun({ layers = 2, steps = 300, text }: FixtureOptions = {}): RunResult {
   const machines = withRatios([
     electorSimulation(),
     electorSimulation({ name: 'elector-server', cycles: 30_011, samples: 1000 }),
   ]);
   const run = runResult({ layers, steps });
-  return {
+  const result: RunResult = {
     ...run,
     name: 'dynaprop',
     technique: { name: 'dynaprop', options: { threshold: 0.06 } },
@@ -193,4 +193,5 @@ export function sparseRun({ layers = 2, steps = 300 } = {}): RunResult {
           : ({} as Record<string, number>),
     })),
   };
+  return text ? rewrite(result, text) : result;
 }

@@ -67,7 +67,7 @@ function training(steps: number, layers: number): TrainingPoint[] {
   );
 }
 
-const CONSTANTS: readonly Constant[] = [
+export const CONSTANTS: readonly Constant[] = [
   {
     name: 'multiplier.energyPerOperation',
     value: 0.42,
@@ -233,13 +233,13 @@ const INFEASIBLE: Infeasible = {
 };
 
 /** Applies `text` to every string that a user or an extension could have chosen. */
-function rewrite(result: RunResult, text: (text: string) => string): RunResult {
-  const fixed = new Set(['stage', 'certainty', 'fidelity']);
+export function rewrite(result: RunResult, text: (text: string) => string): RunResult {
+  const fixed = new Set(['stage', 'certainty', 'fidelity', 'phase', 'quantity']);
   const walk = (value: unknown, key = ''): unknown => {
     if (typeof value === 'string') return fixed.has(key) ? value : text(value);
     if (Array.isArray(value)) return value.map((entry) => walk(entry, key));
     if (value && typeof value === 'object') {
-      const renamed = ['utilisation', 'options', 'baseline', 'adapted'].includes(key);
+      const renamed = ['utilisation', 'options', 'baseline', 'adapted', 'stalls', 'monitors'].includes(key);
       return Object.fromEntries(
         Object.entries(value).map(([name, entry]) => [renamed ? text(name) : name, walk(entry, name)]),
       );

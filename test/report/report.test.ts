@@ -56,7 +56,9 @@ describe('the page', async () => {
   it('needs nothing from outside and runs nothing', () => {
     expect(page).not.toMatch(/<script|<link|<iframe|@import|url\((?!#)/);
     expect(
-      [...page.matchAll(/(?:href|src)="([^"]*)"/g)].every(([, target]) => /^(#|data:text\/csv)/.test(target!)),
+      [...page.matchAll(/(?:href|src)="([^"]*)"/g)].every(([, target]) =>
+        /^(#|data:text\/csv|figures\/timeline\.perfetto\.json$)/.test(target!),
+      ),
     ).toBe(true);
   });
 
@@ -121,7 +123,9 @@ describe('the folder', () => {
       expect((await readdir(folder)).sort()).toEqual(['figures', 'report.html']);
       expect(await readFile(join(folder, 'report.html'), 'utf8')).toBe(report.html);
       const expected = report.figures.flatMap(({ name }) => [`${name}.csv`, `${name}.svg`, `${name}.vl.json`]);
+      expected.push('timeline.perfetto.json');
       expect((await readdir(join(folder, 'figures'))).sort()).toEqual(expected.sort());
+      expect(await readFile(join(folder, 'figures', 'timeline.perfetto.json'), 'utf8')).toBe(report.perfetto);
       const energy = report.figures.find((figure) => figure.name === 'energy')!;
       expect(await readFile(join(folder, 'figures', 'energy.svg'), 'utf8')).toBe(energy.svg);
       expect(JSON.parse(await readFile(join(folder, 'figures', 'energy.vl.json'), 'utf8'))).toEqual(energy.spec);

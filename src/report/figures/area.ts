@@ -65,8 +65,9 @@ function oneMachine(machine: SimulationResult, rows: Figure['rows']): Figure {
       component: part.component,
       parts: [{ part: 'area', value: part.squareMicrometres * scale.factor, label: label(machine, part) }],
       interval: [part.interval[0] * scale.factor, part.interval[1] * scale.factor],
-      text: `${area(part.squareMicrometres)} (${percent(part.squareMicrometres / total)})`,
+      text: area(part.squareMicrometres),
     })),
+    total: total * scale.factor,
   });
 }
 

@@ -1,6 +1,6 @@
 /** Stacked bars, one per machine on one scale, a segment per component, a line for the interval of the total. */
 import { colours } from '../palette.js';
-import { LABEL_LIMIT, textWidth } from '../vega.js';
+import { LABEL_LIMIT, legendColumns, textWidth } from '../vega.js';
 import type { ComponentColours } from './components.js';
 import { FIGURE_WIDTH, type Figure, type FigureRow } from './types.js';
 
@@ -48,9 +48,10 @@ export function breakdownFigure(breakdown: Breakdown): Figure {
   const groups = breakdown.colours.groups.filter((group) =>
     segments.some((segment) => breakdown.colours.groupOf(segment.component) === group.name),
   );
-  // As many legend columns as fit beside one another.
-  const entryWidth = Math.max(...groups.map((group) => Math.min(textWidth(group.name, 11), LABEL_LIMIT))) + 40;
-  const columns = Math.max(1, Math.min(4, Math.floor(plotWidth / entryWidth)));
+  const columns = legendColumns(
+    groups.map((group) => group.name),
+    plotWidth,
+  );
   const values = segments.map((segment) => {
     const group = breakdown.colours.groupOf(segment.component);
     return { ...segment, group, order: groups.findIndex((candidate) => candidate.name === group) };

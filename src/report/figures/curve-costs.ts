@@ -5,7 +5,7 @@ import { ruleColour } from './curves.js';
 import { FIGURE_WIDTH, type Figure, sentenceCase } from './types.js';
 
 export function curveCostsFigure(result: Pick<RunResult, 'curves' | 'data'>): Figure | undefined {
-  const curves = result.curves ?? [];
+  const curves = (result.curves ?? []).filter(({ points }) => points.some(({ costs }) => costs.length > 0));
   const metric = result.data.metric;
   const rows = curves.flatMap(({ rule, parameter: name, points }) =>
     points.flatMap(({ parameter, sparsity, accuracy, costs }) =>
@@ -23,7 +23,8 @@ export function curveCostsFigure(result: Pick<RunResult, 'curves' | 'data'>): Fi
   );
   if (rows.length === 0) return undefined;
   const machines = [...new Set(rows.map((row) => row.machine))];
-  const color = ruleColour(curves);
+  const color = ruleColour(result.curves ?? []);
+  const legend = { ...color.legend, values: curves.map(({ rule }) => rule) };
   const panels = (machine: string) => {
     const own = rows.filter((row) => row.machine === machine);
     const scale = energyScale(Math.max(...own.map((row) => row.energyPicojoules)));
@@ -50,16 +51,21 @@ export function curveCostsFigure(result: Pick<RunResult, 'curves' | 'data'>): Fi
         scale: { zero: false, padding: 10 },
       };
       return {
-        width: FIGURE_WIDTH / 2 - 70,
+        width: FIGURE_WIDTH / 2 - 75,
         height: 190,
         layer: [
           {
             mark: { type: 'line' as const, aria: false, strokeWidth: 1.3 },
-            encoding: { x, y, color, order: { field: 'parameter', type: 'quantitative' as const } },
+            encoding: {
+              x,
+              y,
+              color: { ...color, legend },
+              order: { field: 'parameter', type: 'quantitative' as const },
+            },
           },
           {
             mark: { type: 'point' as const, filled: true, opacity: 1, stroke: 'white', strokeWidth: 0.8, size: 45 },
-            encoding: { x, y, color, description: { field: 'label' } },
+            encoding: { x, y, color: { ...color, legend }, description: { field: 'label' } },
           },
         ],
       };
@@ -67,7 +73,8 @@ export function curveCostsFigure(result: Pick<RunResult, 'curves' | 'data'>): Fi
     return {
       title: { text: machine, anchor: 'start' as const, offset: 6 },
       data: { values },
-      spacing: 24,
+      spacing: 70,
+      bounds: 'flush' as const,
       hconcat: [panel('cycles', 'cycles', true), panel('energy', `energy, ${scale.unit}`, false)],
     };
   };

@@ -2,6 +2,7 @@
 import type { RunResult, SparsityCurve, SparsityPoint } from '../../experiment/result.js';
 import { percent, plain, shareInterval } from '../format.js';
 import { colours, series } from '../palette.js';
+import { legendColumns } from '../vega.js';
 import { FIGURE_WIDTH, type Figure, sentenceCase } from './types.js';
 
 type Result = Pick<RunResult, 'curves' | 'accuracy' | 'data'>;
@@ -9,6 +10,7 @@ type Result = Pick<RunResult, 'curves' | 'accuracy' | 'data'>;
 const BASELINE = 'baseline';
 /** Room for the baseline's name beside the plot. */
 const MARGIN = 60;
+const PLOT_WIDTH = FIGURE_WIDTH - MARGIN - 80;
 
 export function curvesFigure(result: Result): Figure | undefined {
   const curves = (result.curves ?? []).filter((curve) => curve.points.length > 0);
@@ -29,7 +31,7 @@ export function curvesFigure(result: Result): Figure | undefined {
     type: 'quantitative',
     title: 'share of zeros in the pruned matrices',
     axis: { format: '.2~%', tickCount: 8 },
-    scale: { zero: false, padding: 10 },
+    scale: { domain: shareDomain(rows.map((one) => one.sparsity)), nice: false },
   } as const;
   const y = {
     field: 'accuracy',
@@ -49,10 +51,10 @@ export function curvesFigure(result: Result): Figure | undefined {
       `model without pruning.` +
       (hasIntervals ? ' Vertical lines are 95\u00a0% intervals.' : '') +
       (hasChosen ? ' The ringed point is the setting that the run goes on with.' : '') +
-      ' The axes do not start at zero.',
+      ' The vertical axis does not start at zero.',
     rows,
     spec: {
-      width: FIGURE_WIDTH - MARGIN - 80,
+      width: PLOT_WIDTH,
       height: 320,
       layer: [
         {
@@ -63,7 +65,7 @@ export function curvesFigure(result: Result): Figure | undefined {
         {
           data: { values: baselines.slice(0, 1).map((accuracy) => ({ accuracy, text: BASELINE })) },
           mark: { type: 'text', align: 'left', dx: 6, aria: false, color: colours.muted },
-          encoding: { y, x: { value: FIGURE_WIDTH - MARGIN - 80 }, text: { field: 'text' } },
+          encoding: { y, x: { value: PLOT_WIDTH }, text: { field: 'text' } },
         },
         ...(hasIntervals
           ? [
@@ -98,6 +100,13 @@ export function curvesFigure(result: Result): Figure | undefined {
   };
 }
 
+/** A little wider than the shares, but not below zero. */
+function shareDomain(shares: readonly number[]): number[] {
+  const [least, most] = [Math.min(...shares), Math.max(...shares)];
+  const margin = (most - least) * 0.06 || 0.02;
+  return [Math.max(0, least - margin), most + margin];
+}
+
 /** The colour of a rule in this figure and in that of its costs. */
 export function ruleColour(curves: readonly SparsityCurve[]) {
   const rules = [...new Set(curves.map((curve) => curve.rule))];
@@ -106,7 +115,12 @@ export function ruleColour(curves: readonly SparsityCurve[]) {
     type: 'nominal' as const,
     title: null,
     scale: { domain: rules, range: rules.map((_, index) => series[index % series.length]!) },
-    legend: { orient: 'top' as const, symbolType: 'circle', columns: 3 },
+    legend: {
+      orient: 'top' as const,
+      symbolType: 'circle',
+      symbolOpacity: 1,
+      columns: legendColumns(rules, PLOT_WIDTH),
+    },
   };
 }
 

@@ -76,8 +76,9 @@ function oneMachine(machine: SimulationResult, rows: Figure['rows']): Figure {
         { part: 'leakage', value: part.leakagePicojoules * scale.factor, label: label(machine, part) },
       ],
       interval: [part.interval[0] * scale.factor, part.interval[1] * scale.factor],
-      text: `${energy(sum(part))} (${percent(sum(part) / machine.energyPicojoules)})`,
+      text: energy(sum(part)),
     })),
+    total: machine.energyPicojoules * scale.factor,
   });
 }
 

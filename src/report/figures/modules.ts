@@ -1,4 +1,5 @@
 /** One machine's energy or area: a bar per component, the largest first, so that small ones keep a number of their own. */
+import { percent } from '../format.js';
 import { categories, colours } from '../palette.js';
 import { LABEL_LIMIT, textWidth } from '../vega.js';
 import { FIGURE_WIDTH, type Figure, type FigureRow } from './types.js';
@@ -8,7 +9,7 @@ export interface Module {
   /** One after the other along the bar, in the unit of the axis. */
   readonly parts: readonly { readonly part: string; readonly value: number; readonly label: string }[];
   readonly interval: readonly [number, number];
-  /** Stands beside the bar. */
+  /** Stands beside the bar, before the share of the total. */
   readonly text: string;
 }
 
@@ -21,14 +22,18 @@ export interface Modules {
   readonly heading: string;
   readonly axis: string;
   readonly modules: readonly Module[];
+  /** In the unit of the axis. */
+  readonly total: number;
 }
 
 const BAR_STEP = 30;
 const SHADES = [categories[0]!, categories[4]!] as const;
 
-export function modulesFigure({ name, title, caption, rows, heading, axis, modules }: Modules): Figure {
+export function modulesFigure({ name, title, caption, rows, heading, axis, modules, total }: Modules): Figure {
   const size = (module: Module) => module.parts.reduce((sum, part) => sum + part.value, 0);
-  const sorted = [...modules].sort((a, b) => size(b) - size(a));
+  const sorted = [...modules]
+    .sort((a, b) => size(b) - size(a))
+    .map((module) => ({ ...module, text: `${module.text} (${share(size(module) / total)})` }));
   const components = sorted.map((module) => module.component);
   const parts = [...new Set(sorted.flatMap((module) => module.parts.map(({ part }) => part)))];
   // Room for the text to the right of the longest interval.
@@ -94,4 +99,9 @@ export function modulesFigure({ name, title, caption, rows, heading, axis, modul
       ],
     },
   };
+}
+
+/** Says of a share that rounds to nothing that it is something. */
+function share(value: number): string {
+  return value > 0 && value < 0.0005 ? `<${percent(0.001)}` : percent(value);
 }

@@ -1,8 +1,11 @@
 import type { SimulationResult } from '../../simulator/types.js';
 import { engineeringScale, quantity, scaled } from '../format.js';
 import { categories, colours } from '../palette.js';
+import { legendColumns } from '../vega.js';
 import { resolutionNote, type SampledMachine, sampledMachines, sampleRows, timeAxes } from './over-time.js';
 import { FIGURE_WIDTH, type Figure } from './types.js';
+
+const WIDTH = FIGURE_WIDTH - 80;
 
 /** Power as time goes on, its parts on top of each other, a panel per machine. */
 export function powerOverTimeFigure(machines: readonly SimulationResult[]): Figure | undefined {
@@ -11,6 +14,10 @@ export function powerOverTimeFigure(machines: readonly SimulationResult[]): Figu
   const axes = timeAxes(sampled);
   const power = engineeringScale(Math.max(...sampled.map(peakWatts)), 'W');
   const groups = partGroups(sampled);
+  const columns = legendColumns(
+    groups.map((group) => group.name),
+    WIDTH,
+  );
   const panel = (one: SampledMachine, last: boolean) => {
     const { machine, times, series } = one;
     const values = groups.flatMap(({ name: group, parts }, order) => {
@@ -25,6 +32,7 @@ export function powerOverTimeFigure(machines: readonly SimulationResult[]): Figu
         power: milliwatts * 1e-3 * power.factor,
       }));
     });
+    const drawn = times.slice(1).map((_, s) => series.reduce((sum, part) => sum + part.values[s]!, 0));
     const hasAxis = last || !axes.shared;
     const mean = series.reduce((sum, part) => sum + part.mean, 0) * 1e-3;
     return {
@@ -34,7 +42,7 @@ export function powerOverTimeFigure(machines: readonly SimulationResult[]): Figu
         frame: 'group' as const,
         offset: 6,
       },
-      width: FIGURE_WIDTH - 80,
+      width: WIDTH,
       height: 130,
       data: { values },
       mark: { type: 'area' as const, interpolate: 'step-after' as const, aria: false },
@@ -51,6 +59,7 @@ export function powerOverTimeFigure(machines: readonly SimulationResult[]): Figu
           type: 'quantitative' as const,
           title: `power, ${power.unit}`,
           stack: 'zero' as const,
+          scale: { domain: [0, Math.max(...drawn) * 1.05e-3 * power.factor], nice: false },
           axis: { tickCount: 4 },
         },
         order: { field: 'order', type: 'quantitative' as const },
@@ -59,7 +68,7 @@ export function powerOverTimeFigure(machines: readonly SimulationResult[]): Figu
           type: 'nominal' as const,
           title: null,
           scale: { domain: groups.map((group) => group.name), range: groups.map((group) => group.colour) },
-          legend: groups.length > 1 ? { orient: 'bottom' as const, columns: 4, columnPadding: 16 } : null,
+          legend: groups.length > 1 ? { orient: 'bottom' as const, columns, columnPadding: 16 } : null,
         },
       },
     };

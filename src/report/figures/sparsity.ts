@@ -1,6 +1,7 @@
 /** Shares of zeros that a technique watched while the model trained. */
 import type { RunResult } from '../../experiment/result.js';
 import { ramp, series } from '../palette.js';
+import { legendColumns } from '../vega.js';
 import { thinned, thinningNote } from './training.js';
 import { FIGURE_WIDTH, type Figure, words } from './types.js';
 
@@ -45,7 +46,12 @@ export function sparsityFigure(result: Pick<RunResult, 'training'>): Figure | un
             domain: monitors,
             range: monitors.length <= series.length ? series.slice(0, monitors.length) : ramp(monitors.length),
           },
-          legend: { orient: 'top', columns: 4, symbolType: 'stroke', symbolStrokeWidth: 2 },
+          legend: {
+            orient: 'top',
+            columns: legendColumns(monitors, FIGURE_WIDTH - 80),
+            symbolType: 'stroke',
+            symbolStrokeWidth: 2,
+          },
         },
       },
     },

@@ -22,7 +22,7 @@ export function stallsFigure(machines: readonly SimulationResult[]): Figure | un
     text: count(stalls),
     label: `${machine}, ${words(kind)}: ${count(stalls)}`,
   }));
-  const decades = Array.from({ length: Math.ceil(Math.log10(most)) + 1 }, (_, power) => 10 ** power);
+  const decades = Array.from({ length: Math.floor(Math.log10(most)) + 1 }, (_, power) => 10 ** power);
   return {
     name: 'stalls',
     title: 'Stalls by cause',
@@ -37,7 +37,7 @@ export function stallsFigure(machines: readonly SimulationResult[]): Figure | un
         ? {
             title: 'stalls (logarithmic)',
             scale: { type: 'symlog', constant: 1, domain: [0, most], nice: false },
-            ticks: { format: '~s', values: [0, ...decades] },
+            ticks: { labelExpr: "format(datum.value, '~s')", values: [0, ...decades] },
           }
         : { title: 'stalls', scale: { domain: [0, most], nice: false }, ticks: { format: '~s', tickCount: 6 } },
     ),

@@ -36,6 +36,8 @@ export function utilisationOverTimeFigure(machines: readonly SimulationResult[])
       base: base(index),
       full: base(index) - STRIP_STEP * STRIP_SHARE,
       middle: base(index) - (STRIP_STEP * STRIP_SHARE) / 2,
+      start: 0,
+      end: times.at(-1)! * axes.scale.factor,
       remark: remark(mean, peak),
     }));
     const y = (field: string) =>
@@ -62,7 +64,7 @@ export function utilisationOverTimeFigure(machines: readonly SimulationResult[])
         {
           data: { values: strips },
           mark: { type: 'rect' as const, color: colours.grid, opacity: 0.45, aria: false },
-          encoding: { y: y('full'), y2: { field: 'base' } },
+          encoding: { x: { ...x, field: 'start' }, x2: { field: 'end' }, y: y('full'), y2: { field: 'base' } },
         },
         {
           data: { values: curves },

@@ -13,8 +13,8 @@ const PHASE_TITLES: Readonly<Record<(typeof PHASES)[number], string>> = {
 };
 
 /** Widths of a cell in px: what all layers may take together, and the bounds. */
-const ALL_LAYERS = 500;
-const CELL = { widest: 44, narrowest: 12, withText: 24, withLargeText: 30 };
+const ALL_LAYERS = 560;
+const CELL = { widest: 44, narrowest: 12, withText: 20, withLargeText: 26 };
 
 export function zerosFigure({ masks = [] }: Pick<RunResult, 'masks'>): Figure | undefined {
   const rows = masks
@@ -64,7 +64,7 @@ export function zerosFigure({ masks = [] }: Pick<RunResult, 'masks'>): Figure | 
               type: 'quantitative' as const,
               title: 'zeros',
               scale: { domain: [0, 1], range: [...HEAT] },
-              legend: { format: '.0%', gradientLength: 100, values: [0, 0.5, 1] },
+              legend: { orient: 'bottom' as const, format: '.0%', gradientLength: 160, values: [0, 0.5, 1] },
             },
             description: { field: 'label' },
           },

@@ -30,6 +30,11 @@ ${tiles(result)}${machineTable(result.machines)}${metricsTable(result)}`,
   };
 }
 
+/** Whether the technique decides score by score, or prunes whole matrices. */
+function prunesScores({ heads }: RunResult): boolean {
+  return heads.length > 0;
+}
+
 /** More machines than a sentence can hold: then it names the fastest. */
 const MOST_IN_SENTENCE = 3;
 
@@ -43,8 +48,11 @@ function headline(result: RunResult): string {
       `${machine.name} reaches a speed-up of ${ratio(machine.speedup)} and an energy saving of ` +
       `${ratio(machine.energyRatio)} on ${ratio(machine.areaRatio)} the area`,
   );
+  const pruned = prunesScores(result)
+    ? `drops ${percent(result.pruningRate)} of its attention scores`
+    : `makes ${percent(result.pruningRate)} of the entries of its pruned matrices zero`;
   return (
-    `With ${result.technique.name}, ${result.model.name} drops ${percent(result.pruningRate)} of its attention scores on ` +
+    `With ${result.technique.name}, ${result.model.name} ${pruned} on ` +
     `${data.name} at a change of ${points(accuracy.adapted - accuracy.baseline)} in ${data.metric}.` +
     (reference && gains.length > 0 ? ` Against ${reference.name}, ${gains.join('; ')}.` : '')
   );
@@ -62,8 +70,12 @@ function tiles(result: RunResult): Html {
     ['baseline', percent(baseline, 2), sampling(baseline)],
     ['adapted', percent(adapted, 2), sampling(adapted)],
     ['difference', points(adapted - baseline), `on the same ${count(examples)} test examples`],
-    ['pruning rate', percent(result.pruningRate), 'of all attention scores'],
-    ['mean bits', `${significant(result.meanBits)}\u00a0bits`, 'of the key read per score'],
+    ...(prunesScores(result)
+      ? ([
+          ['pruning rate', percent(result.pruningRate), 'of all attention scores'],
+          ['mean bits', `${significant(result.meanBits)}\u00a0bits`, 'of the key read per score'],
+        ] as const)
+      : ([['zeros', percent(result.pruningRate), 'of the pruned matrices']] as const)),
   ];
   return html`<dl class="tiles">
 ${entries.map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${smallUnit(value)}<small>${note}</small></dd></div>\n`)}</dl>
