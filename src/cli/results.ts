@@ -6,6 +6,8 @@ import { infeasibility, machineColumns } from '../report/machine-columns.js';
 import { type CellValue, type Column, csv, formatTable, type TableFormat } from '../report/tables.js';
 import type { PartResult, Workload } from '../simulator/types.js';
 
+const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
+
 /** Errors for the machines that cannot run the workload: what they lack, and which settings would help. */
 export function infeasibilities(machines: readonly MachineOutcome[]): TandemError[] {
   return machines.flatMap((machine) =>
@@ -23,11 +25,15 @@ export function layerRecord({ counts, ...part }: PartResult): Record<string, Cel
   return { ...part, ...counts };
 }
 
-/** A machine's totals, with `layers` in place of parts. */
+/** A machine's totals, with `layers` in place of parts, and the area in mm² too. */
 export function simulationRecord(machine: MachineOutcome): unknown {
   if (!machine.feasible) return machine;
   const { parts, ...totals } = machine;
-  return { ...totals, layers: parts.map(layerRecord) };
+  return {
+    ...totals,
+    areaSquareMillimetres: totals.areaSquareMicrometres / SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE,
+    layers: parts.map(layerRecord),
+  };
 }
 
 /**
@@ -86,12 +92,24 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
   const facts: [string, string][] = [
     ['baseline accuracy', `${percent(baseline, 2)} of ${count(examples)} test examples`],
     ['adapted accuracy', `${percent(adapted, 2)} (${points(adapted - baseline)})`],
-    ['scores pruned', percent(result.pruningRate)],
-    ['mean bits a score', plain(result.meanBits, 3)],
+    ...prunedFacts(result),
     ['report', `${folder}/report.html`],
   ];
   const machines = result.machines.length > 0 ? formatTable(result.machines, machineColumns, 'table') : '';
   return `${factTable(result.name, facts)}${machines}`;
+}
+
+/** What was pruned: scores of attention heads, or activations by their magnitude. */
+function prunedFacts({ pruningRate, meanBits, heads, curves }: RunResult): [string, string][] {
+  if (heads.length > 0) {
+    return [
+      ['scores pruned', percent(pruningRate)],
+      ['mean bits a score', plain(meanBits, 3)],
+    ];
+  }
+  const chosen = curves?.find((curve) => curve.chosen !== undefined);
+  const threshold = chosen ? [[chosen.parameter, plain(chosen.chosen!, 4)] satisfies [string, string]] : [];
+  return [...threshold, ['activations that are zero', percent(pruningRate)]];
 }
 
 /** Two columns of text. */

@@ -1,5 +1,5 @@
 /** From what a user names (a preset, a machine, changes) to machines ready to simulate. */
-import { isAbsolute, join } from 'node:path';
+import { basename, isAbsolute, join } from 'node:path';
 import { TandemError } from '../errors.js';
 import { presetNames, readPreset } from '../hardware/preset-files.js';
 import type { Preset } from '../hardware/presets.js';
@@ -7,10 +7,11 @@ import type { Constant } from '../hardware/types.js';
 import { isRecord, type Path } from '../settings/schema-walk.js';
 import { applySet, setAt, splitSetting, withSettings } from '../settings/set.js';
 import { type Places, validateSettings } from '../settings/validate.js';
+import { parseAccelTranConfig } from '../simulator/elector/acceltran-config.js';
 import { machines } from '../simulator/registry.js';
 import { systolicFromScaleSim } from '../simulator/systolic-config.js';
 import type { Machine } from '../simulator/types.js';
-import { readScaleSimConfig } from '../workload/files.js';
+import { readScaleSimConfig, readText } from '../workload/files.js';
 import type { MachineEntry } from './schema.js';
 
 /** A machine with a complete, checked configuration. */
@@ -116,6 +117,15 @@ export function scaleSimRequest(file: string): MachineRequest {
   const given = readScaleSimConfig(file);
   const { technology } = readPreset(machineNamed(machine).presets[0]!);
   return { machine, name: given.runName, config: { ...systolicFromScaleSim(given, technology) } };
+}
+
+/**
+ * The accelerator of an AccelTran configuration file.
+ * @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, and what `parseAccelTranConfig` throws
+ */
+export function accelTranRequest(file: string): MachineRequest {
+  const name = basename(file).replace(/\.ya?ml$/i, '');
+  return { machine: 'elector', name, config: { ...parseAccelTranConfig(readText(file), file) } };
 }
 
 /** Machines of an experiment; two that would bear one name are numbered. */

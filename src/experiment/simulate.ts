@@ -5,6 +5,7 @@ import type { Infeasible, Machine, SimulationOptions, SimulationResult, Workload
 import { openTrace } from '../trace/files.js';
 import type { TraceHeader } from '../trace/types.js';
 import { readTopology } from '../workload/files.js';
+import type { TransformerArchitecture } from '../workload/transformer.js';
 import type { RunContext } from './api.js';
 import { machineNamed, type ResolvedMachine } from './machines.js';
 import type { MachineOutcome } from './result.js';
@@ -22,11 +23,13 @@ export interface WorkloadSource {
 /** @throws what `openTrace` throws */
 export async function traceSource(path: string): Promise<WorkloadSource> {
   const { header, records } = await openTrace(path);
-  await records[Symbol.asyncIterator]().return?.();
+  const iterator = records[Symbol.asyncIterator]();
+  const { value: first } = await iterator.next();
+  await iterator.return?.();
   return {
     kind: 'trace',
     name: path,
-    size: attentionRecords(header),
+    size: first?.kind === 'attention-head' ? attentionRecords(header) : undefined,
     async open() {
       const trace = await openTrace(path);
       return { kind: 'trace', header: trace.header, records: trace.records };
@@ -38,6 +41,11 @@ export async function traceSource(path: string): Promise<WorkloadSource> {
 export function gemmSource(path: string): WorkloadSource {
   const layers = readTopology(path);
   return { kind: 'gemms', name: path, size: layers.length, open: async () => ({ kind: 'gemms', layers }) };
+}
+
+export function transformerSource(architecture: TransformerArchitecture): WorkloadSource {
+  const { name, layers } = architecture;
+  return { kind: 'transformer', name, size: layers.length, open: async () => ({ kind: 'transformer', architecture }) };
 }
 
 /** Heads of all sequences, when the header says how many there are. */

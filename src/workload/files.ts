@@ -9,12 +9,12 @@ import type { GemmLayer } from './types.js';
 
 /** Layers of a SCALE-Sim layer list. @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, TANDEM_WORKLOAD_INVALID */
 export function readTopology(path: string): GemmLayer[] {
-  return parseTopology(read(path), path);
+  return parseTopology(readText(path), path);
 }
 
 /** @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, TANDEM_CONFIG_SYNTAX, TANDEM_CONFIG_INVALID */
 export function readScaleSimConfig(path: string): ScaleSimConfig {
-  return parseScaleSimConfig(read(path), path);
+  return parseScaleSimConfig(readText(path), path);
 }
 
 /**
@@ -22,10 +22,11 @@ export function readScaleSimConfig(path: string): ScaleSimConfig {
  * @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, and what parseModelDictionary throws
  */
 export function readModelDictionary(path: string): TransformerArchitecture {
-  return parseModelDictionary(read(path), path);
+  return parseModelDictionary(readText(path), path);
 }
 
-function read(path: string): string {
+/** @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE */
+export function readText(path: string): string {
   const bytes = contents(path);
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);

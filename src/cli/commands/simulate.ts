@@ -5,15 +5,24 @@ import { Command, Option } from 'commander';
 import { TandemError } from '../../errors.js';
 import { writable } from '../../experiment/file-errors.js';
 import {
+  accelTranRequest,
   type MachineRequest,
   type ResolvedMachine,
   resolveMachine,
   scaleSimRequest,
   uniquelyNamed,
 } from '../../experiment/machines.js';
+import { pairOptions, simulatePairs } from '../../experiment/pairs.js';
 import type { MachineOutcome } from '../../experiment/result.js';
 import { holdsRun } from '../../experiment/run-state.js';
-import { gemmSource, simulateMachines, traceSource, type WorkloadSource } from '../../experiment/simulate.js';
+import {
+  gemmSource,
+  simulateMachines,
+  traceSource,
+  transformerSource,
+  type WorkloadSource,
+} from '../../experiment/simulate.js';
+import { readTransformer } from '../../experiment/transformers.js';
 import { writeWhole } from '../../experiment/whole-file.js';
 import { writeRendered } from '../../report/files.js';
 import { renderSimulation } from '../../report/report.js';
@@ -33,6 +42,8 @@ interface Options {
   readonly trace?: string;
   readonly gemms?: string;
   readonly topology?: string;
+  readonly model?: string;
+  readonly pairs?: string;
   readonly fidelity?: 'cycle' | 'fast';
   readonly out?: string;
   readonly format: TableFormat;
@@ -40,7 +51,9 @@ interface Options {
 
 export function simulateCommand(context: CliContext): Command {
   return new Command('simulate')
-    .description('Play a trace or a list of matrix products on one machine or several, and compare them.')
+    .description(
+      'Play a trace, a list of matrix products or a transformer on one machine or several, and compare them.',
+    )
     .addOption(new Option('--machine <name>', 'machine, with its defaults; see `tandem list machines`'))
     .addOption(
       new Option('--preset <name>', 'preset, or a .yaml file like one; repeat to compare with the first')
@@ -48,7 +61,10 @@ export function simulateCommand(context: CliContext): Command {
         .default([], 'none'),
     )
     .addOption(
-      new Option('--config <file.cfg>', 'SCALE-Sim architecture file, for the machine systolic').conflicts('preset'),
+      new Option(
+        '--config <file>',
+        'SCALE-Sim architecture file (.cfg), for the machine systolic, or AccelTran configuration (.yaml), for elector',
+      ).conflicts('preset'),
     )
     .addOption(setOption())
     .addOption(new Option('--trace <file>', 'trace to play'))
@@ -62,11 +78,27 @@ export function simulateCommand(context: CliContext): Command {
       ]),
     )
     .addOption(
+      new Option(
+        '--model <model>',
+        'transformer to play by its shape: flexibert:bert-tiny (or another name), flexibert:[37 numbers], or an AccelTran model dictionary (.json)',
+      ).conflicts(['trace', 'gemms', 'topology']),
+    )
+    .addOption(
+      new Option(
+        '--pairs <file.jsonl>',
+        'pairs to simulate on the machine elector, one a line: {"accelerator": [12 numbers], "transformer": [37 numbers]}; prints one line of JSON for each',
+      ).conflicts(['trace', 'gemms', 'topology', 'model', 'preset', 'config', 'out']),
+    )
+    .addOption(
       new Option('--fidelity <fidelity>', 'cycle: play every value; fast: closed form').choices(['cycle', 'fast']),
     )
     .addOption(outOption('also write simulation.json, report.html and figures there'))
     .addOption(formatOption())
-    .action(async (options: Options) => {
+    .action(async (options: Options, command: Command) => {
+      if (options.pairs !== undefined) {
+        const format = command.getOptionValueSource('format') === 'default' ? 'json' : options.format;
+        return simulateAll(context, options.pairs, { ...options, format });
+      }
       if (options.out !== undefined) await refuseRun(options.out);
       const source = await workload(options);
       const machines = uniquelyNamed(requestedMachines(options));
@@ -79,31 +111,59 @@ export function simulateCommand(context: CliContext): Command {
     });
 }
 
-async function workload({ trace, gemms, topology }: Options): Promise<WorkloadSource> {
+/** Prints each pair's result as soon as it is there. */
+async function simulateAll(context: CliContext, pairs: string, options: Options): Promise<void> {
+  const { machine = 'elector', format, fidelity, set } = options;
+  if (machine !== 'elector' || format !== 'json' || fidelity !== undefined) {
+    const place =
+      machine !== 'elector' ? `--machine ${machine}` : format !== 'json' ? `--format ${format}` : '--fidelity';
+    throw new TandemError('TANDEM_USAGE', 'Pairs are simulated on elector, and printed as JSON.', {
+      place,
+      remedy: 'Leave it out; --set mode=published-fast chooses how pairs are simulated, fast is the default.',
+    });
+  }
+  const run = { progress: context.progress, signal: context.signal };
+  for await (const result of simulatePairs(pairs, pairOptions(set), run)) {
+    context.stdout.write(`${JSON.stringify(result)}\n`);
+  }
+  context.progress.stop();
+}
+
+async function workload({ trace, gemms, topology, model }: Options): Promise<WorkloadSource> {
   if (trace !== undefined) return traceSource(trace);
+  if (model !== undefined) return transformerSource(readTransformer(model, `--model ${model}`));
   const layers = gemms ?? topology;
   if (layers !== undefined) return gemmSource(layers);
   throw new TandemError('TANDEM_USAGE', 'There is nothing to simulate.', {
-    remedy: 'Give a workload: --trace run.trace, --gemms layers.csv or --topology network.csv.',
+    remedy:
+      'Give a workload: --trace run.trace, --gemms layers.csv, --topology network.csv or --model flexibert:bert-tiny.',
   });
 }
 
-/** What to simulate comes from presets, from a SCALE-Sim file, or from a machine's default preset. */
+/** What to simulate comes from presets, from a file of another simulator, or from a machine's default preset. */
 function requestedMachines({ machine, preset, config, set: settings }: Options): ResolvedMachine[] {
   if (preset.length > 0) return preset.map((name) => resolve({ machine, preset: name, settings }));
-  if (config !== undefined) return [resolve({ ...scaleSim(config, machine), settings }, `--config ${config}`)];
+  if (config !== undefined) return [resolve({ ...configured(config, machine), settings }, `--config ${config}`)];
   if (machine !== undefined) return [resolve({ machine, settings })];
   throw new TandemError('TANDEM_USAGE', 'There is no machine to simulate.', {
     remedy: 'Give --machine or --preset; `tandem list machines` and `tandem list presets` name them.',
   });
 }
 
-function scaleSim(file: string, machine = 'systolic'): MachineRequest {
-  if (machine === 'systolic') return scaleSimRequest(file);
-  throw new TandemError('TANDEM_USAGE', `A SCALE-Sim file describes a systolic array, not "${machine}".`, {
-    place: `--config ${file}`,
-    remedy: 'Use --machine systolic.',
-  });
+/** The file's ending says which simulator's it is. */
+function configured(file: string, machine: string | undefined): MachineRequest {
+  const [described, program] = /\.ya?ml$/i.test(file) ? ['elector', 'AccelTran'] : ['systolic', 'SCALE-Sim'];
+  if (machine !== undefined && machine !== described) {
+    throw new TandemError(
+      'TANDEM_USAGE',
+      `A file of ${program} describes the machine ${described}, not "${machine}".`,
+      {
+        place: `--config ${file}`,
+        remedy: `Use --machine ${described}.`,
+      },
+    );
+  }
+  return described === 'elector' ? accelTranRequest(file) : scaleSimRequest(file);
 }
 
 /** @param file where the request was written, when not on the command line */
