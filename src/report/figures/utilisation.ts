@@ -21,7 +21,8 @@ export function utilisationFigure(machines: readonly SimulationResult[]): Figure
     title: 'Utilisation of the units',
     caption:
       'Busy cycles of each kind of unit over the cycles of the run times the number of such units. The busiest ' +
-      'kind bounds the run time; the others wait for it.',
+      'kind bounds the run time; the others wait for it.' +
+      (rows.some(({ unit }) => /buffer$/i.test(unit)) ? ' Of a buffer, it is the filled share.' : ''),
     rows,
     spec: panelBars(
       bars,
