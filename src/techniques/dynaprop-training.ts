@@ -105,7 +105,8 @@ class TrainingRewriter {
   addMatrix(point: MatrixPoint): void {
     const b = this.#b;
     const { layer, matrix, value, layout, scale, pruned } = point;
-    const name = `dynaprop.${layer}.${matrix}`;
+    // Heads of different kinds hold parts of one matrix.
+    const name = b.unique(`dynaprop.${layer}.${matrix}`);
     const passing = b.op('Identity', [this.#replaced.get(value) ?? value], {}, `${name}.passing`);
     const backward = b.unique(`${name}.gradient`);
     let forward = passing;
