@@ -133,6 +133,7 @@ async function trainStage(
   const trace = await tracing?.finish(stage);
   await rm(statePath, { force: true });
   await history.remove();
+  await tracing?.removeParts();
   return { points: history.points(), ...(trace && { trace }) };
 }
 

@@ -73,8 +73,12 @@ export class TrainingTrace {
   async finish(stage: Stage): Promise<NonNullable<RunResult['trainingTrace']>> {
     const { bytes } = await writeTrace(await stage.path(TRAINING_TRACE_FILE), this.#header, this.#records());
     await stage.keep(TRAINING_TRACE_FILE);
-    for (const step of this.#steps) await rm(this.#part(step), { force: true });
     return { file: TRAINING_TRACE_FILE, steps: [...this.#steps], bytes };
+  }
+
+  /** Once nothing goes on from the stage's checkpoint any more. */
+  async removeParts(): Promise<void> {
+    for (const step of this.#steps) await rm(this.#part(step), { force: true });
   }
 
   async *#records(): AsyncGenerator<TraceRecord> {
