@@ -5,6 +5,7 @@
  */
 import { TandemError } from '../errors.js';
 import { type ElectorConfig, electorSchema } from './elector/config.js';
+import { corrected } from './elector/corrected.js';
 import { ELECTOR, publishedCycleResult, publishedFastResult } from './elector/published-outcome.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, Workload } from './types.js';
 
@@ -29,10 +30,7 @@ export const elector: Machine<ElectorConfig> = {
         return published(chosen, workload, options);
       case 'cycle':
       case 'fast':
-        throw new TandemError('TANDEM_CONFIG_INVALID', `ELECTOR has no mode ${mode} yet.`, {
-          place: 'mode',
-          remedy: 'Use published-cycle or published-fast.',
-        });
+        return corrected(chosen, workload, mode, options);
     }
   },
 };

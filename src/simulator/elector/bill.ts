@@ -17,7 +17,8 @@ class Actions {
 
   add(component: string, action: string, times: number): this {
     if (times === 0) return this;
-    const counts = (this.#counts[component] ??= {});
+    this.#counts[component] ??= {};
+    const counts = this.#counts[component];
     counts[action] = (counts[action] ?? 0) + times;
     return this;
   }

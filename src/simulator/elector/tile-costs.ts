@@ -1,7 +1,7 @@
 /** Exact costs of operations: every tile by its own zeros, dealt to the units one by one. */
 import type { ElectorConfig } from './config.js';
 import type { MaskSource, ZeroMask } from './masks.js';
-import { assumedDensity, drawnMask } from './masks.js';
+import { drawnMask } from './masks.js';
 import type { Convolution, Matrix, Operand, Operation, Pass, Product } from './program.js';
 import { commonNonZeros, countColumns, countRows, type EdgeCounts, tileTotals } from './tile-counts.js';
 import { type Dispatch, NO_READS, UnitPool } from './units.js';
@@ -31,6 +31,8 @@ export class TileCosts implements OperationCosts {
   constructor(
     readonly config: ElectorConfig,
     readonly source: MaskSource,
+    /** Share of non-zeros of a matrix that the source does not know. */
+    readonly unknown: (matrix: Matrix) => number,
   ) {
     this.sequences = source.sequences;
     this.#lanes = new UnitPool(config.pes * config.lanesPerPe);
@@ -64,9 +66,8 @@ export class TileCosts implements OperationCosts {
   #of(matrix: Matrix): ZeroMask[] {
     let masks = this.#masks.get(matrix.id);
     if (!masks) {
-      const density = assumedDensity(this.config, matrix.mask.content);
       masks = Array.from({ length: matrix.shared ? 1 : this.sequences }, (_, sequence) => {
-        return this.source.mask(matrix, sequence) ?? drawnMask(matrix, sequence, density);
+        return this.source.mask(matrix, sequence) ?? drawnMask(matrix, sequence, this.unknown(matrix));
       });
       this.#masks.set(matrix.id, masks);
     }

@@ -1,0 +1,267 @@
+/** The corrected ELECTOR on its two kinds of workload: a transformer's shape, or the zero masks of a trace. */
+import { TandemError } from '../../errors.js';
+import { ARCHITECTURE_NOTE } from '../../trace/matrices.js';
+import type { MaskRecord, TraceHeader } from '../../trace/types.js';
+import type { TransformerArchitecture } from '../../workload/transformer.js';
+import { playRecords, sumActions } from '../engine.js';
+import type { Infeasible, SimulationOptions, SimulationResult, Workload } from '../types.js';
+import { electorComposition } from './area.js';
+import { operationActions, transferActions } from './bill.js';
+import type { ElectorConfig } from './config.js';
+import { type Misfit, type Played, play } from './engine.js';
+import { assumedDensity, keyOf, type MaskSource, RecordedMasks } from './masks.js';
+import { buildProgram, type Matrix, type Program } from './program.js';
+import { type OperationCosts, TileCosts } from './tile-costs.js';
+import { TileEstimates } from './tile-estimates.js';
+import { ElectorTotals } from './totals.js';
+
+const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
+
+type Mode = 'cycle' | 'fast';
+type Outcome = SimulationResult | Infeasible;
+
+/** @throws TANDEM_TRACE_INCONSISTENT, TANDEM_CONFIG_INVALID */
+export function corrected(
+  config: ElectorConfig,
+  workload: Exclude<Workload, { kind: 'gemms' }>,
+  mode: Mode,
+  options: SimulationOptions,
+): Promise<Outcome> | Outcome {
+  return workload.kind === 'trace'
+    ? playTrace(config, workload, mode, options)
+    : playTransformer(config, workload.architecture, mode, options);
+}
+
+/** One batch of sequences of full length, zeros with the configured shares. */
+function playTransformer(
+  config: ElectorConfig,
+  architecture: TransformerArchitecture,
+  mode: Mode,
+  { name, onProgress, signal }: SimulationOptions,
+): Outcome {
+  signal?.throwIfAborted();
+  const totals = new ElectorTotals(name, config, mode);
+  if (architecture.layers.length === 0) return totals.result(REMARKS);
+  const program = buildProgram(architecture, config.phase, architecture.tokens);
+  const played = play(program, config, mode === 'cycle' ? drawn(config, architecture) : estimated(config));
+  if ('demandBits' in played) return infeasible(name, played);
+  totals.add(program, played);
+  onProgress?.(architecture.layers.length);
+  const error = mode === 'fast' ? errorOnFirstLayer(config, architecture) : undefined;
+  return totals.result([...REMARKS, DRAWN_REMARK], error);
+}
+
+const drawn = (config: ElectorConfig, { tokens }: TransformerArchitecture): OperationCosts =>
+  new TileCosts(config, { sequences: config.batch, tokens, mask: () => undefined }, ({ mask }) =>
+    assumedDensity(config, mask.content),
+  );
+
+const estimated = (config: ElectorConfig): OperationCosts =>
+  new TileEstimates(config, config.batch, ({ mask }) => assumedDensity(config, mask.content));
+
+/** Closed form over exact cycles minus 1, on the first layer with the embedding in place: what is left is computing. */
+function errorOnFirstLayer(config: ElectorConfig, architecture: TransformerArchitecture): number | undefined {
+  const first = { ...architecture, layers: architecture.layers.slice(0, 1) };
+  const program = buildProgram(first, config.phase, first.tokens);
+  const exact = play(program, config, drawn(config, first), { embeddingResident: true });
+  const estimate = play(program, config, estimated(config), { embeddingResident: true });
+  return 'demandBits' in exact || 'demandBits' in estimate ? undefined : estimate.cycles / exact.cycles - 1;
+}
+
+/** What a search asks of a design point, without the evidence around it. */
+export interface DesignPoint {
+  readonly cycles: number;
+  readonly areaSquareMillimetres: number;
+  readonly energyPicojoules: number;
+  readonly energy: SimulationResult['energy'];
+}
+
+/** Closed form alone. */
+export function designPoint(
+  config: ElectorConfig,
+  architecture: TransformerArchitecture,
+  name: string,
+): DesignPoint | Infeasible {
+  const program = buildProgram(architecture, config.phase, architecture.tokens);
+  const played = play(program, config, estimated(config));
+  if ('demandBits' in played) return infeasible(name, played);
+  const training = config.phase === 'training';
+  const actions = sumActions([
+    ...played.operations.map((operation) => operationActions(operation, training)),
+    ...played.transfers.map(transferActions),
+  ]);
+  const composition = electorComposition(config);
+  const { picojoules, shares } = composition.energy(actions, played.cycles);
+  return {
+    cycles: played.cycles,
+    areaSquareMillimetres: composition.areaSquareMicrometres / SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE,
+    energyPicojoules: picojoules,
+    energy: shares,
+  };
+}
+
+/** Batches as the trace's sequences follow each other; of a training, those of one step. */
+async function playTrace(
+  config: ElectorConfig,
+  { header, records }: Extract<Workload, { kind: 'trace' }>,
+  mode: Mode,
+  options: SimulationOptions,
+): Promise<Outcome> {
+  const run = new TraceRun(config, header, mode, options.name);
+  await playRecords(records, options, (record) => {
+    if (record.kind === 'mask') run.add(record);
+  });
+  return run.finish();
+}
+
+/** Gathers the masks of a batch, plays it when the next one starts, and forgets it. */
+class TraceRun {
+  readonly #architecture: TransformerArchitecture;
+  readonly #totals: ElectorTotals;
+  readonly #shared = new Map<string, MaskRecord>();
+  #records: MaskRecord[] = [];
+  #batch: string | undefined;
+  #batches = 0;
+  #error: number | undefined;
+  #misfit: Misfit | undefined;
+
+  constructor(
+    readonly config: ElectorConfig,
+    readonly header: TraceHeader,
+    readonly mode: Mode,
+    readonly name: string,
+  ) {
+    this.#architecture = architectureOf(header);
+    this.#totals = new ElectorTotals(name, config, mode);
+  }
+
+  add(record: MaskRecord): void {
+    const batch = `${record.step}/${Math.floor(record.sequence / this.config.batch)}`;
+    if (this.#batch !== undefined && batch !== this.#batch) this.#play();
+    this.#batch = batch;
+    // Weights come with the first sequence, and hold until they come again.
+    if (isShared(record)) this.#shared.set(keyOf(record), record);
+    else this.#records.push(record);
+  }
+
+  finish(): Outcome {
+    if (this.#records.length > 0) this.#play();
+    if (this.#misfit) return infeasible(this.name, this.#misfit);
+    if (this.#batches === 0) {
+      throw inconsistent('The trace holds no zero masks.', 'Record it with dynatran, or with dynaprop for training.');
+    }
+    return this.#totals.result(
+      [
+        ...REMARKS,
+        TRACE_REMARK,
+        `${this.#batches} batches of up to ${this.config.batch} sequences ran one after the other; the embedding was loaded once.`,
+      ],
+      this.#error,
+    );
+  }
+
+  #play(): void {
+    const records = this.#records;
+    this.#records = [];
+    if (this.#misfit || records.length === 0) return;
+    const { config } = this;
+    if (config.phase === 'training' && !records.some(({ phase }) => phase === 'backward')) {
+      throw inconsistent(
+        'The trace holds no masks of a backward pass.',
+        'Use the trace of a training with dynaprop, or phase=inference.',
+      );
+    }
+    const masks = new RecordedMasks(records, this.header.headsPerLayer, this.#shared);
+    const program = buildProgram(this.#architecture, config.phase, masks.tokens);
+    const options = { embeddingResident: this.#batches > 0 };
+    const played = play(program, config, this.#costs(this.mode, masks), options);
+    if ('demandBits' in played) {
+      this.#misfit = played;
+      return;
+    }
+    if (this.mode === 'fast' && this.#batches === 0) this.#error = this.#errorOf(program, played, masks);
+    this.#totals.add(program, played);
+    this.#batches++;
+  }
+
+  #costs(mode: Mode, masks: RecordedMasks): OperationCosts {
+    const unknown = (matrix: Matrix) => densityBesideTrace(this.config, matrix);
+    return mode === 'cycle'
+      ? new TileCosts(this.config, masks, unknown)
+      : new TileEstimates(this.config, masks.sequences, measuredDensity(masks, unknown));
+  }
+
+  #errorOf(program: Program, estimate: Played, masks: RecordedMasks): number | undefined {
+    const exact = play(program, this.config, this.#costs('cycle', masks));
+    return 'demandBits' in exact ? undefined : estimate.cycles / exact.cycles - 1;
+  }
+}
+
+const isShared = ({ phase, matrix }: MaskRecord): boolean => phase === 'update' || matrix.includes('weight');
+
+/** No trace has the embedding's zeros: the configured share stands. What a trace leaves out otherwise has none. */
+const densityBesideTrace = (config: ElectorConfig, { mask, name }: Matrix): number =>
+  name === 'embedding' ? assumedDensity(config, mask.content) : 1;
+
+/** Share of non-zeros over a batch, each matrix counted once. */
+function measuredDensity(masks: MaskSource, unknown: (matrix: Matrix) => number): (matrix: Matrix) => number {
+  const known = new Map<number, number>();
+  return (matrix) => {
+    let density = known.get(matrix.id);
+    if (density === undefined) {
+      let [nonZeros, elements] = [0, 0];
+      for (let sequence = 0; sequence < (matrix.shared ? 1 : masks.sequences); sequence++) {
+        const mask = masks.mask(matrix, sequence);
+        if (!mask) continue;
+        elements += mask.nonZero.length;
+        for (const bit of mask.nonZero) nonZeros += bit;
+      }
+      density = elements === 0 ? unknown(matrix) : nonZeros / elements;
+      known.set(matrix.id, density);
+    }
+    return density;
+  };
+}
+
+function architectureOf({ notes }: TraceHeader): TransformerArchitecture {
+  const note = notes[ARCHITECTURE_NOTE];
+  if (note !== undefined) return JSON.parse(note) as TransformerArchitecture;
+  throw inconsistent(
+    'The trace does not say the shape of its model.',
+    `Record it from a model whose sizes Tandem knows; the header's note "${ARCHITECTURE_NOTE}" holds them.`,
+  );
+}
+
+const inconsistent = (message: string, remedy: string): TandemError =>
+  new TandemError('TANDEM_TRACE_INCONSISTENT', message, { remedy });
+
+const BITS_PER_MEGABYTE = 8 * 2 ** 20;
+
+function infeasible(name: string, { buffer, demandBits, boundBits, operation }: Misfit): Infeasible {
+  const demand = demandBits / BITS_PER_MEGABYTE;
+  const size = `buffers.${buffer}Megabytes ≥ ${Math.ceil(demand * 100) / 100}`;
+  const others = {
+    weight: ['a smaller vocabulary or first hidden size', 'more zeros in the weights'],
+    activation: ['a smaller batch', 'fewer tokens', 'more zeros in the activations'],
+    mask: ['a smaller batch', 'fewer tokens', 'a smaller vocabulary or first hidden size'],
+  };
+  return {
+    feasible: false,
+    name,
+    machine: 'elector',
+    resource: `${buffer} buffer, for ${operation} and what must stay beside it`,
+    demand,
+    bound: boundBits / BITS_PER_MEGABYTE,
+    unit: 'MB',
+    levers: [size, ...others[buffer]],
+  };
+}
+
+const REMARKS: readonly string[] = [
+  'Lanes take tile products in turn, in the loop order; a product costs its common non-zeros over the lane’s multipliers, at least one cycle, and no less than its operands take through the FIFO.',
+  'Main memory works ahead of the lanes as far as the buffers have room; what does not fit leaves for main memory, the furthest needed first.',
+  'Everything leaks for the whole run; main memory’s own leakage is not published and not modelled. Partial sums are added at no cost.',
+];
+const DRAWN_REMARK = 'No trace: zeros are drawn independently of each other, with the configured shares.';
+const TRACE_REMARK =
+  'Zeros are those of the trace; matrices that it leaves out count as dense, the embedding as configured.';
