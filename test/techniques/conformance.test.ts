@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { buildBert, freshBertWeights } from '../../src/models/bert.js';
 import { collate } from '../../src/runtime/collate.js';
 import { checkTechnique, type TechniqueSubject } from '../../src/techniques/conformance.js';
+import { dynaprop } from '../../src/techniques/dynaprop.js';
 import { leopard } from '../../src/techniques/leopard.js';
 import { techniques } from '../../src/techniques/registry.js';
 import type { Technique } from '../../src/techniques/types.js';
@@ -38,6 +39,14 @@ test.each([
   { anneal: { sharpness: 0.1, depth: 10, steepness: 1, share: 0.5 } },
 ])('leopard keeps it with %o', async (options) => {
   expect(await checkTechnique(leopard, subject(options))).toEqual([]);
+});
+
+test.each([
+  { forward: { sparsity: 0.5 } },
+  { gradients: { threshold: 1e-3 }, parameters: { threshold: 1e-4 } },
+  { inference: 'dense' },
+])('dynaprop keeps it with %o', async (options) => {
+  expect(await checkTechnique(dynaprop, subject(options))).toEqual([]);
 });
 
 test('a technique without parameters keeps it too', async () => {
