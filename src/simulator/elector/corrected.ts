@@ -60,7 +60,7 @@ const estimated = (config: ElectorConfig): OperationCosts =>
   new TileEstimates(config, config.batch, ({ mask }) => assumedDensity(config, mask.content));
 
 /** Closed form over exact cycles minus 1, on the first layer with the embedding in place: what is left is computing. */
-function errorOnFirstLayer(config: ElectorConfig, architecture: TransformerArchitecture): number | undefined {
+export function errorOnFirstLayer(config: ElectorConfig, architecture: TransformerArchitecture): number | undefined {
   const first = { ...architecture, layers: architecture.layers.slice(0, 1) };
   const program = buildProgram(first, config.phase, first.tokens);
   const exact = play(program, config, drawn(config, first), { embeddingResident: true });
@@ -74,6 +74,8 @@ export interface DesignPoint {
   readonly areaSquareMillimetres: number;
   readonly energyPicojoules: number;
   readonly energy: SimulationResult['energy'];
+  /** Busy share of each unit kind. */
+  readonly utilisation: Readonly<Record<string, number>>;
 }
 
 /** Closed form alone. */
@@ -86,17 +88,21 @@ export function designPoint(
   const played = play(program, config, estimated(config));
   if ('demandBits' in played) return infeasible(name, played);
   const training = config.phase === 'training';
-  const actions = sumActions([
-    ...played.operations.map((operation) => operationActions(operation, training)),
-    ...played.transfers.map(transferActions),
-  ]);
+  const bills = played.operations.map((operation) => operationActions(operation, training));
+  const actions = sumActions([...bills, ...played.transfers.map(transferActions)]);
   const composition = electorComposition(config);
   const { picojoules, shares } = composition.energy(actions, played.cycles);
+  const busy = (unit: string, count: number) => (actions[unit]?.cycle ?? 0) / (count * played.cycles);
   return {
     cycles: played.cycles,
     areaSquareMillimetres: composition.areaSquareMicrometres / SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE,
     energyPicojoules: picojoules,
     energy: shares,
+    utilisation: {
+      'MAC lanes': busy('MAC lanes', config.pes * config.lanesPerPe),
+      softmax: busy('softmax', config.pes * config.softmaxPerPe),
+      'layer norm': busy('layer norm', config.pes),
+    },
   };
 }
 
