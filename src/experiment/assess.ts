@@ -1,10 +1,11 @@
 /** Measures trained models on a split: predictions, what the technique decided, and the trace of it. */
 import { metrics } from '../data/metrics.js';
 import { withOutputs } from '../graph/edit.js';
-import type { Graph } from '../graph/types.js';
-import { evaluate } from '../runtime/evaluate.js';
+import type { Graph, Tensor } from '../graph/types.js';
+import { type EvaluatedBatch, evaluate } from '../runtime/evaluate.js';
 import { Session } from '../runtime/session.js';
-import type { InferenceRewrite, Ranges } from '../techniques/types.js';
+import type { Feeds } from '../runtime/types.js';
+import type { InferenceRewrite, Ranges, SparsityCounts } from '../techniques/types.js';
 import type { TraceRecord } from '../trace/types.js';
 import type { RunContext } from './api.js';
 import type { EncodedSplit } from './prepare.js';
@@ -13,10 +14,20 @@ import type { Experiment } from './schema.js';
 /** Sequences per batch where nothing is learned: the size does not change results beyond rounding, only memory. */
 const BATCH = 32;
 
+/** Zeros of one matrix over all examples, real tokens only. */
+export interface ZeroCount {
+  readonly layer: number;
+  readonly matrix: string;
+  readonly zeros: number;
+  readonly elements: number;
+}
+
 export interface Assessment {
   /** Predicted class of each example. */
   readonly predicted: readonly number[];
   readonly metrics: Readonly<Record<string, number>>;
+  /** Of a graph that counts its zeros; else empty. */
+  readonly zeros: readonly ZeroCount[];
 }
 
 export interface Observer {
@@ -35,27 +46,80 @@ export async function assess(
   { progress, signal }: RunContext,
   observer?: Observer,
 ): Promise<Assessment> {
-  const fetches = ['logits', ...(observer?.rewrite.observed ?? [])];
-  const session = await Session.create(withOutputs(graph, fetches), runtime);
+  const { feeds, counts, observed = [] } = observer?.rewrite ?? {};
+  const session = await Session.create(withOutputs(graph, [...always(counts), ...observed]), runtime);
   const task = progress.task(label, split.ids.length, 'sequences');
-  const predicted: number[] = [];
   try {
-    const options = { batchSize: BATCH, fetches, signal, onBatch: (done: number) => task.update(done) };
-    for await (const { examples, lengths, outputs } of evaluate(session, split.ids, options)) {
-      const { data, shape } = outputs.logits!;
-      const classes = shape[1]!;
-      const values = data as Float32Array;
-      for (const row of examples.keys()) predicted.push(largest(values.subarray(row * classes, (row + 1) * classes)));
-      const first = examples[0]!;
-      if (!observer || first >= observer.sequences) continue;
-      const recorded = lengths.slice(0, observer.sequences - first);
-      for (const record of observer.rewrite.record(outputs, recorded, first)) await observer.onRecord(record);
-    }
+    return await pass(session, split, {
+      feeds,
+      counts,
+      signal,
+      onBatch: (done) => task.update(done),
+      observedAt: (first) => (observer && first < observer.sequences ? observed : []),
+      async visit({ examples, lengths, outputs }) {
+        const first = examples[0]!;
+        if (!observer || first >= observer.sequences) return;
+        const recorded = lengths.slice(0, observer.sequences - first);
+        for (const record of observer.rewrite.record(outputs, recorded, first)) await observer.onRecord(record);
+      },
+    });
   } finally {
     task.end();
     await session.dispose();
   }
-  return { predicted, metrics: allMetrics(predicted, split.labels) };
+}
+
+/** What is fetched of every batch. */
+export const always = (counts: SparsityCounts | undefined): string[] => [
+  'logits',
+  ...(counts ? [counts.zeros, counts.elements] : []),
+];
+
+interface PassOptions {
+  readonly feeds?: Feeds | undefined;
+  readonly counts?: SparsityCounts | undefined;
+  readonly signal?: AbortSignal | undefined;
+  onBatch?(done: number): void;
+  /** Values to fetch beside `always`, by the batch's first example. */
+  observedAt?(first: number): readonly string[];
+  visit?(batch: EvaluatedBatch): Promise<void>;
+}
+
+/** One pass of a session over a split. */
+export async function pass(session: Session, split: EncodedSplit, options: PassOptions): Promise<Assessment> {
+  const { counts, observedAt } = options;
+  const predicted: number[] = [];
+  const zeros = (counts?.matrices ?? []).map((matrix) => ({ ...matrix, zeros: 0, elements: 0 }));
+  const batches = evaluate(session, split.ids, {
+    ...options,
+    batchSize: BATCH,
+    fetches: ([first]) => [...always(counts), ...(observedAt?.(first!) ?? [])],
+  });
+  for await (const batch of batches) {
+    const { data, shape } = batch.outputs.logits!;
+    const classes = shape[1]!;
+    const values = data as Float32Array;
+    for (const row of batch.examples.keys()) {
+      predicted.push(largest(values.subarray(row * classes, (row + 1) * classes)));
+    }
+    if (counts) {
+      addColumns(zeros, 'zeros', batch.outputs[counts.zeros]!);
+      addColumns(zeros, 'elements', batch.outputs[counts.elements]!);
+    }
+    await options.visit?.(batch);
+  }
+  return { predicted, metrics: allMetrics(predicted, split.labels), zeros };
+}
+
+function addColumns(totals: { zeros: number; elements: number }[], part: 'zeros' | 'elements', { data }: Tensor): void {
+  const values = data as Float64Array;
+  for (let at = 0; at < values.length; at++) totals[at % totals.length]![part] += values[at]!;
+}
+
+/** Zeros over elements of all of them; 0 where there are none. */
+export function sparsityOf(counts: readonly Pick<ZeroCount, 'zeros' | 'elements'>[]): number {
+  const sum = (part: 'zeros' | 'elements') => counts.reduce((total, count) => total + count[part], 0);
+  return sum('elements') === 0 ? 0 : sum('zeros') / sum('elements');
 }
 
 /** Metrics that class predictions have; correlations of class numbers would mean nothing. */
@@ -78,6 +142,7 @@ export async function measureRanges(
   runtime: Experiment['runtime'],
   { signal }: RunContext,
 ): Promise<Ranges> {
+  if (values.length === 0) return new Map();
   const session = await Session.create(withOutputs(graph, values), runtime);
   const ranges = new Map(values.map((value) => [value, 0]));
   try {

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { datasets } from '../data/registry.js';
 import { TandemError } from '../errors.js';
 import { checkFinite } from '../graph/check.js';
+import { initializersFromInputs } from '../graph/edit.js';
 import { readModelFile, writeModelFile } from '../graph/onnx/files.js';
 import type { Graph } from '../graph/types.js';
 import { modelFamilies } from '../models/registry.js';
@@ -17,7 +18,7 @@ import { writable } from './file-errors.js';
 import { encode, requireExamples } from './prepare.js';
 import { RunFolder } from './run-folder.js';
 import { type Experiment, optionsOf } from './schema.js';
-import { trainModels } from './trained.js';
+import { lastTrainingStage, trainModels } from './trained.js';
 
 type ModelKind = EvaluationResult['model'];
 
@@ -88,13 +89,12 @@ export const exportModel: Pipeline['exportModel'] = async ({ run, output, model 
 async function runSource(path: string, context: RunContext): Promise<Source> {
   const { folder, loaded } = await RunFolder.resume(path);
   try {
-    const wanted = ['train warm-up', 'train baseline', 'train adapted', 'calibrate'];
-    const missing = wanted.filter((stage) => !folder.completed.includes(stage));
-    if (missing.length > 0) throw unfinished(path, missing);
+    const last = lastTrainingStage(loaded.experiment);
+    if (!folder.completed.includes(last)) throw unfinished(path, last);
     const { baseline, adapted } = await trainModels(loaded, folder, context);
     const graphs = [
       { model: 'baseline', graph: baseline },
-      { model: 'adapted', graph: adapted.graph },
+      { model: 'adapted', graph: initializersFromInputs(adapted.graph, new Map(Object.entries(adapted.feeds ?? {}))) },
     ] as const;
     return { graphs, experiment: loaded.experiment, baseFolder: loaded.baseFolder };
   } finally {
@@ -102,8 +102,8 @@ async function runSource(path: string, context: RunContext): Promise<Source> {
   }
 }
 
-const unfinished = (path: string, missing: readonly string[]): TandemError =>
-  new TandemError('TANDEM_CANNOT_RESUME', `The run has no trained models yet (missing: ${missing.join(', ')}).`, {
+const unfinished = (path: string, missing: string): TandemError =>
+  new TandemError('TANDEM_CANNOT_RESUME', `The run has no trained models yet (missing: ${missing}).`, {
     place: path,
     remedy: `Finish it first: tandem run --resume ${path}`,
   });

@@ -8,8 +8,13 @@ import { type AttentionHeadStatistics, type MachineOutcome, RESULT_SCHEMA_VERSIO
 import { optionsOf } from './schema.js';
 import type { TrainedModels } from './trained.js';
 
+/** What names of monitors start with that are shares of zeros. */
+const SPARSITY_MONITOR = 'sparsity.';
+
 /** Of both models on the test split. */
-export type Measured = Pick<RunResult, 'accuracy' | 'metrics' | 'trace'> & { readonly summary: TraceSummary };
+export type Measured = Pick<RunResult, 'accuracy' | 'metrics' | 'pruningRate' | 'trace'> & {
+  readonly summary: TraceSummary;
+};
 
 export interface Outcome {
   readonly loaded: LoadedExperiment;
@@ -17,13 +22,21 @@ export interface Outcome {
   readonly measured: Measured;
   readonly machines: readonly MachineOutcome[];
   readonly tradeoff: RunResult['tradeoff'];
+  readonly curves: RunResult['curves'];
   readonly timings: RunResult['timings'];
 }
 
-export function resultOf({ loaded, models, measured, machines, tradeoff, timings }: Outcome): RunResult {
+export function resultOf({ loaded, models, measured, machines, tradeoff, curves, timings }: Outcome): RunResult {
   const { experiment } = loaded;
   const { model, dataset, metric } = models.prepared;
   const heads = headStatistics(measured.summary, models.adapted.heads, machines);
+  const masks = measured.summary.matrices.map(({ layer, matrix, phase, zeros, elements }) => ({
+    layer,
+    matrix,
+    phase,
+    zeros,
+    elements,
+  }));
   const scores = heads.reduce((sum, head) => sum + head.scores, 0);
   return {
     schemaVersion: RESULT_SCHEMA_VERSION,
@@ -42,15 +55,30 @@ export function resultOf({ loaded, models, measured, machines, tradeoff, timings
     technique: optionsOf(experiment.technique),
     accuracy: measured.accuracy,
     metrics: measured.metrics,
-    pruningRate: measured.summary.pruningRate,
+    pruningRate: measured.pruningRate,
     meanBits: heads.reduce((sum, head) => sum + head.meanBits * head.scores, 0) / Math.max(1, scores),
     heads,
     tradeoff,
+    ...(curves && { curves }),
+    ...(masks.length > 0 && { masks }),
     training: models.points,
+    ...trainingZeros(models),
     machines,
     trace: measured.trace,
     timings,
     remarks: dataset.remarks,
+  };
+}
+
+/** Shares of zeros while the adapted model was trained. */
+function trainingZeros({ points, trainingTrace }: TrainedModels): Partial<RunResult> {
+  const adapted = points.filter(({ stage }) => stage === 'adapted');
+  const watched = Object.keys(adapted[0]?.monitors ?? {}).filter((name) => name.startsWith(SPARSITY_MONITOR));
+  const mean = (name: string) => adapted.reduce((sum, { monitors }) => sum + monitors[name]!, 0) / adapted.length;
+  const shares = watched.map((name) => [name.slice(SPARSITY_MONITOR.length), mean(name)]);
+  return {
+    ...(watched.length > 0 && { trainingSparsity: Object.fromEntries(shares) }),
+    ...(trainingTrace && { trainingTrace }),
   };
 }
 

@@ -4,11 +4,12 @@ import { TandemError } from '../errors.js';
 import { writeReport } from '../report/files.js';
 import { csv } from '../report/tables.js';
 import { TraceWriter } from '../trace/files.js';
+import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
 import { TraceStatistics } from '../trace/statistics.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
 import { tandemVersion } from '../version.js';
 import type { Pipeline, RunContext, TrainingSummary } from './api.js';
-import { assess } from './assess.js';
+import { assess, sparsityOf } from './assess.js';
 import { writable, writeFailure } from './file-errors.js';
 import type { LoadedExperiment } from './load.js';
 import { headStatistics, type Measured, type Outcome, resultOf } from './outcome.js';
@@ -37,7 +38,8 @@ async function runStages(loaded: LoadedExperiment, folder: RunFolder, context: R
   const measured = await timed('measuring', () => measure(models, loaded, folder, context));
   const machines = await timed('simulating', () => simulate(loaded, folder, context));
   const tradeoff = await timed('trade-off', () => measureTradeoff(models, loaded, folder, context));
-  const result = resultOf({ loaded, models, measured, machines, tradeoff, timings });
+  const curves = models.curves && (await timed('curves', models.curves));
+  const result = resultOf({ loaded, models, measured, machines, tradeoff, curves, timings });
   const task = context.progress.task('writing the report');
   await folder.stage('report', async (stage) => {
     await writable(folder.path, () => writeReport(folder.path, result));
@@ -71,11 +73,11 @@ async function interruptible<T>(folder: RunFolder, { signal }: RunContext, work:
 
 async function trainStages(loaded: LoadedExperiment, folder: RunFolder, context: RunContext): Promise<TrainingSummary> {
   const models = await trainModels(loaded, folder, context);
-  const { accuracy, summary } = await measure(models, loaded, folder, context);
+  const { accuracy, pruningRate, summary } = await measure(models, loaded, folder, context);
   const heads = headStatistics(summary, models.adapted.heads, []);
   return {
     accuracy,
-    pruningRate: summary.pruningRate,
+    pruningRate,
     thresholds: heads.map(({ layer, head, threshold }) => ({ layer, head, threshold })),
   };
 }
@@ -114,6 +116,7 @@ function measure(
           examples: test.ids.length,
         },
         metrics: { baseline: plain.metrics, adapted: pruned.metrics },
+        pruningRate: pruned.zeros.length > 0 ? sparsityOf(pruned.zeros) : statistics.summary().pruningRate,
         summary: statistics.summary(),
         trace: { file: TRACE_FILE, sequences, bytes: writer.bytes },
       };
@@ -132,6 +135,7 @@ function traceHeader(
 ): TraceHeader {
   const { model, dataset } = prepared;
   const { headsPerLayer } = adapted;
+  const architecture = model.architecture && { [ARCHITECTURE_NOTE]: JSON.stringify(model.architecture) };
   return {
     producer: `tandem ${tandemVersion}`,
     model: model.name,
@@ -140,7 +144,7 @@ function traceHeader(
     sequences,
     layers: headsPerLayer.length,
     headsPerLayer,
-    notes: { seed: String(seed), model: model.provenance.sha256, data: dataset.sha256.test },
+    notes: { seed: String(seed), model: model.provenance.sha256, data: dataset.sha256.test, ...architecture },
   };
 }
 

@@ -1,15 +1,17 @@
 /** The models of a run once they are trained: the baseline, and the adapted one with its technique built in. */
+import { TandemError } from '../errors.js';
 import type { Graph, Tensor } from '../graph/types.js';
 import { techniques } from '../techniques/registry.js';
-import type { InferenceRewrite, Parameters } from '../techniques/types.js';
+import type { InferenceRewrite, Parameters, Technique } from '../techniques/types.js';
 import type { RunContext } from './api.js';
 import { measureRanges } from './assess.js';
 import { fineTune } from './fine-tune.js';
 import type { LoadedExperiment } from './load.js';
-import { type Prepared, prepare } from './prepare.js';
-import type { TrainingPoint } from './result.js';
+import { type Prepared, prepare, requireExamples } from './prepare.js';
+import { measureCurves, profileModel } from './profile.js';
+import type { RunResult, SparsityCurve, TrainingPoint } from './result.js';
 import type { RunFolder } from './run-folder.js';
-import { optionsOf } from './schema.js';
+import { type Experiment, optionsOf } from './schema.js';
 
 /** Training examples on which the ranges of the quantisers are measured. */
 const CALIBRATION_EXAMPLES = 256;
@@ -23,6 +25,10 @@ export interface TrainedModels {
   /** The adapted model with every learned threshold moved by `shift`. */
   shifted(shift: number): InferenceRewrite;
   readonly points: readonly TrainingPoint[];
+  /** Masks of the adapted model's training, where its technique prunes there. */
+  readonly trainingTrace: RunResult['trainingTrace'];
+  /** Measures the curves of the technique's rules on the test split; undefined for a technique that has none. */
+  readonly curves: (() => Promise<SparsityCurve[]>) | undefined;
 }
 
 /**
@@ -40,6 +46,8 @@ export async function trainModels(
   const { name, options: given } = optionsOf(experiment.technique);
   const technique = techniques.get(name);
   const options = technique.schema.parse(given);
+  const calibrated = technique.calibrated(graph, options);
+  if (technique.profiler) requireProfilable(technique, prepared, experiment);
   const common = [prepared, experiment, folder, context] as const;
 
   const warm = await fineTune({ stage: 'warm-up', graph }, ...common);
@@ -48,17 +56,19 @@ export async function trainModels(
   const rewrite = technique.forTraining(start, options);
   const learned = rewrite
     ? await fineTune({ stage: 'adapted', graph: start, rewrite }, ...common)
-    : { parameters: plain.parameters, points: [] };
+    : { parameters: plain.parameters, points: [], trace: undefined };
 
   const adaptedWeights = withWeights(graph, learned.parameters);
   const ranges = await folder.stage('calibrate', async () => {
     const { ids, labels } = prepared.train;
     const sample = { ids: ids.slice(0, CALIBRATION_EXAMPLES), labels: labels.slice(0, CALIBRATION_EXAMPLES) };
-    const values = technique.calibrated(adaptedWeights, options);
-    return [...(await measureRanges(adaptedWeights, values, sample, experiment.runtime, context))];
+    return [...(await measureRanges(adaptedWeights, calibrated, sample, experiment.runtime, context))];
   });
+  const profiled = { technique, options, graph: adaptedWeights };
+  const profile = technique.profiler && (await profileModel(profiled, ...common));
+  const settled = profile && technique.profiler!.settle(options, profile);
   const forInference = (parameters: Parameters) =>
-    technique.forInference(adaptedWeights, options, parameters, new Map(ranges));
+    technique.forInference(adaptedWeights, settled?.options ?? options, parameters, new Map(ranges));
   return {
     prepared,
     baseline: withWeights(graph, plain.parameters),
@@ -66,7 +76,22 @@ export async function trainModels(
     adapted: forInference(learned.parameters),
     shifted: (shift) => forInference(shiftedBy(learned.parameters, rewrite?.trainable ?? [], shift)),
     points: [...warm.points, ...plain.points, ...learned.points],
+    trainingTrace: learned.trace,
+    curves: settled && (() => measureCurves({ ...profiled, chosen: settled.parameter }, ...common)),
   };
+}
+
+/** The last stage of training: once it is done, the models are there. */
+export const lastTrainingStage = ({ technique }: Experiment): string =>
+  techniques.get(technique.name).profiler ? 'profile' : 'calibrate';
+
+function requireProfilable({ name }: Technique, { dataset }: Prepared, { tradeoff }: Experiment): void {
+  requireExamples(dataset, ['validation']);
+  if (tradeoff.shifts.length === 0) return;
+  throw new TandemError('TANDEM_CONFIG_INVALID', `The technique "${name}" has no learned thresholds to shift.`, {
+    place: 'tradeoff.shifts',
+    remedy: 'Leave it out: the curves of this technique show accuracy against sparsity.',
+  });
 }
 
 /** The graph with trained values in place of its initializers; values of other graphs are ignored. */

@@ -47,5 +47,8 @@ export const WEIGHTS = {
 /** Weight of the feed-forward product `product` (from 0; one more than there are stacks). */
 export const feedForwardWeight = (product: number): string => `ffn.weight.${product}`;
 
+/** Whether a matrix of this name is a weight. */
+export const isWeight = (matrix: string): boolean => /\.weight(\.|$)/.test(matrix);
+
 /** Key of TraceHeader.notes that holds the TransformerArchitecture of the model as JSON. */
 export const ARCHITECTURE_NOTE = 'architecture';

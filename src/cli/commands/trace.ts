@@ -2,7 +2,13 @@ import { Command } from 'commander';
 import { count, percent, plain } from '../../report/format.js';
 import { type Column, formatTable, type TableFormat } from '../../report/tables.js';
 import { openTrace } from '../../trace/files.js';
-import { type HeadStatistics, summariseTrace, type TraceSummary } from '../../trace/statistics.js';
+import { isWeight } from '../../trace/matrices.js';
+import {
+  type HeadStatistics,
+  type MatrixStatistics,
+  summariseTrace,
+  type TraceSummary,
+} from '../../trace/statistics.js';
 import type { CliContext } from '../context.js';
 import { formatOption } from '../options.js';
 import { factTable } from '../results.js';
@@ -23,18 +29,64 @@ const headColumns: readonly Column<HeadStatistics>[] = [
   { key: 'emptyRows', header: 'empty rows', value: (head) => head.emptyRows, text: (head) => count(head.emptyRows) },
 ];
 
+const matrixColumns: readonly Column<MatrixStatistics>[] = [
+  { key: 'phase', header: 'phase', value: ({ phase }) => phase },
+  { key: 'layer', header: 'layer', value: ({ layer }) => layer },
+  { key: 'matrix', header: 'matrix', value: ({ matrix }) => matrix },
+  { key: 'records', header: 'records', value: ({ records }) => records, text: ({ records }) => count(records) },
+  { key: 'elements', header: 'elements', value: ({ elements }) => elements, text: ({ elements }) => count(elements) },
+  { key: 'zeros', header: 'zeros', value: ({ zeros }) => zeros, text: ({ zeros }) => count(zeros) },
+  {
+    key: 'sparsity',
+    header: 'sparsity',
+    value: ({ sparsity }) => sparsity,
+    text: ({ sparsity }) => percent(sparsity),
+  },
+];
+
 export function traceCommand(context: CliContext): Command {
   const show = new Command('show')
-    .description('Check a trace from end to end and print what it says, in total and by attention head.')
+    .description('Check a trace from end to end and print what it says, in total, by attention head and by matrix.')
     .argument('<file>', 'trace file')
     .addOption(formatOption())
     .action(async (file: string, { format }: { format: TableFormat }) => {
       const summary = await summariseTrace(await openTrace(file));
       if (format === 'json') context.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
-      else if (format === 'csv') context.stdout.write(formatTable(summary.heads, headColumns, 'csv'));
+      else if (format === 'csv') context.stdout.write(tables(summary, 'csv').join('\n'));
       else context.stdout.write(text(summary));
     });
   return new Command('trace').description('Look into trace files.').addCommand(show);
+}
+
+/** By attention head, by matrix, as far as the trace holds records of them. */
+function tables({ heads, matrices }: TraceSummary, format: 'csv' | 'table'): string[] {
+  const byHead = heads.length > 0 || matrices.length === 0 ? [formatTable(heads, headColumns, format)] : [];
+  return matrices.length > 0 ? [...byHead, formatTable(matrices, matrixColumns, format)] : byHead;
+}
+
+const KINDS: readonly (readonly [string, (matrix: MatrixStatistics) => boolean])[] = [
+  ['activations', ({ phase, matrix }) => phase === 'forward' && !isWeight(matrix)],
+  ['weights', ({ phase, matrix }) => phase === 'forward' && isWeight(matrix)],
+  ['gradients of activations', ({ phase }) => phase === 'backward'],
+  ['gradients of weights', ({ phase }) => phase === 'update'],
+];
+
+/** What the whole trace says of scores, or of activations where it holds masks. */
+function totals({ records, scores, survivors, pruningRate, matrices }: TraceSummary): [string, string][] {
+  const facts: [string, string][] = [];
+  if (records['attention-head'] > 0 || records.mask === 0) {
+    const kept = `${count(survivors)} survive (${percent(pruningRate)} pruned)`;
+    facts.push(['scores', `${count(scores)}, of which ${kept}`]);
+  }
+  for (const [kind, belongs] of KINDS) {
+    const own = matrices.filter(belongs);
+    if (own.length === 0) continue;
+    const sum = (part: 'elements' | 'zeros') => own.reduce((total, matrix) => total + matrix[part], 0);
+    const [elements, zeros] = [sum('elements'), sum('zeros')];
+    const share = percent(elements === 0 ? 0 : zeros / elements);
+    facts.push([kind, `${count(elements)} elements, of which ${count(zeros)} are zero (${share})`]);
+  }
+  return facts;
 }
 
 function text(summary: TraceSummary): string {
@@ -53,12 +105,10 @@ function text(summary: TraceSummary): string {
         .map(([kind, number]) => `${count(number)} ${kind}`)
         .join(', ') || 'none',
     ],
-    [
-      'scores',
-      `${count(summary.scores)}, of which ${count(summary.survivors)} survive (${percent(summary.pruningRate)} pruned)`,
-    ],
+    ...totals(summary),
     ...Object.entries(header.notes),
   ];
   const table = factTable('trace', facts);
-  return summary.heads.length > 0 ? `${table}${formatTable(summary.heads, headColumns, 'table')}` : table;
+  const isEmpty = summary.heads.length + summary.matrices.length === 0;
+  return isEmpty ? table : [table, ...tables(summary, 'table')].join('');
 }

@@ -45,7 +45,7 @@ function text(summary: TrainingSummary, folder: string, format: TableFormat): st
   const facts: [string, string][] = [
     ['baseline accuracy', `${percent(baseline, 2)} of ${count(examples)} test examples`],
     ['adapted accuracy', `${percent(adapted, 2)} (${points(adapted - baseline)})`],
-    ['scores pruned', percent(summary.pruningRate)],
+    [summary.thresholds.length > 0 ? 'scores pruned' : 'activations that are zero', percent(summary.pruningRate)],
     ['folder', folder],
   ];
   return `${factTable('training', facts)}${summary.thresholds.length > 0 ? thresholds : ''}`;

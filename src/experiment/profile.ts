@@ -1,0 +1,105 @@
+/** Measures what a technique's parameter does: once on the validation split to choose it, once on the test split to show it. */
+import { createHash } from 'node:crypto';
+import { withOutputs } from '../graph/edit.js';
+import { encodeModel } from '../graph/onnx/index.js';
+import type { Graph } from '../graph/types.js';
+import { Session } from '../runtime/session.js';
+import type { ProfilePoint, SparsityProfile } from '../techniques/profile.js';
+import type { ProfiledRule, Technique } from '../techniques/types.js';
+import type { RunContext } from './api.js';
+import { always, pass, sparsityOf } from './assess.js';
+import type { EncodedSplit, Prepared } from './prepare.js';
+import type { SparsityCurve } from './result.js';
+import type { RunFolder } from './run-folder.js';
+import type { Experiment } from './schema.js';
+
+export const PROFILE_FILE = 'profile.json';
+
+/** Tokens of the longest text of the split. */
+const longest = ({ ids }: EncodedSplit): number => ids.reduce((most, { length }) => Math.max(most, length), 1);
+
+/** A technique whose parameter is chosen from a profile, on the trained model. */
+export interface Profiled<Options> {
+  readonly technique: Technique<Options>;
+  readonly options: Options;
+  readonly graph: Graph;
+}
+
+/** The curves of the technique's own rule on the validation split, kept in the run's folder. */
+export function profileModel<Options>(
+  { technique, options, graph }: Profiled<Options>,
+  { model, dataset, validation }: Prepared,
+  { runtime }: Experiment,
+  folder: RunFolder,
+  context: RunContext,
+): Promise<SparsityProfile> {
+  return folder.stage('profile', async (stage) => {
+    const [rule] = technique.profiler!.rules(graph, options, longest(validation));
+    const points = await measureRule(rule!, rule!.values, validation, runtime, context);
+    const profile: SparsityProfile = {
+      tandemProfile: 1,
+      rule: rule!.rule,
+      parameter: rule!.parameter,
+      model: { name: model.name, sha256: createHash('sha256').update(encodeModel(graph)).digest('hex') },
+      data: {
+        name: dataset.name,
+        split: 'validation',
+        examples: validation.ids.length,
+        sha256: dataset.sha256.validation,
+      },
+      points,
+    };
+    await stage.write(PROFILE_FILE, `${JSON.stringify(profile, null, 2)}\n`);
+    return profile;
+  });
+}
+
+/** The curves of all rules on the test split; the chosen parameter is a point of the first one. */
+export function measureCurves<Options>(
+  { technique, options, graph, chosen }: Profiled<Options> & { readonly chosen: number },
+  { test }: Prepared,
+  { runtime }: Experiment,
+  folder: RunFolder,
+  context: RunContext,
+): Promise<SparsityCurve[]> {
+  return folder.stage('curves', async () => {
+    const curves: SparsityCurve[] = [];
+    for (const [index, rule] of technique.profiler!.rules(graph, options, longest(test)).entries()) {
+      const isOwn = index === 0;
+      const values = isOwn ? [...new Set([...rule.values, chosen])].sort((a, b) => a - b) : rule.values;
+      const measured = await measureRule(rule, values, test, runtime, context);
+      const points = measured.map(({ matrices: _, ...point }) => ({ ...point, costs: [] }));
+      curves.push({ rule: rule.rule, parameter: rule.parameter, points, ...(isOwn && { chosen }) });
+    }
+    return curves;
+  });
+}
+
+/** One session for all values: the parameter is an input of its graph. */
+export async function measureRule(
+  { rule, parameter, graph, counts, feeds }: ProfiledRule,
+  values: readonly number[],
+  split: EncodedSplit,
+  runtime: Experiment['runtime'],
+  { progress, signal }: RunContext,
+): Promise<ProfilePoint[]> {
+  const session = await Session.create(withOutputs(graph, always(counts)), runtime);
+  const task = progress.task(`measuring ${rule}`, values.length, 'points');
+  const points: ProfilePoint[] = [];
+  try {
+    for (const value of values) {
+      const { metrics, zeros } = await pass(session, split, { feeds: feeds(value), counts, signal });
+      points.push({
+        parameter: value,
+        sparsity: sparsityOf(zeros),
+        accuracy: metrics.accuracy!,
+        matrices: [...zeros],
+      });
+      task.update(points.length, `${parameter} = ${value}`);
+    }
+  } finally {
+    task.end();
+    await session.dispose();
+  }
+  return points;
+}
