@@ -8,8 +8,9 @@ import type { Infeasible, SimulationOptions, SimulationResult, Workload } from '
 import { electorComposition } from './area.js';
 import { operationActions, transferActions } from './bill.js';
 import type { ElectorConfig } from './config.js';
-import { type Misfit, type Played, play } from './engine.js';
-import { assumedDensity, keyOf, type MaskSource, RecordedMasks } from './masks.js';
+import { type Misfit, play } from './engine.js';
+import { assumedDensity, drawnMasks, keyOf, type MaskSource, part, RecordedMasks } from './masks.js';
+import { type PlayedPart, playParts } from './parts.js';
 import { buildProgram, type Matrix, type Program } from './program.js';
 import { type OperationCosts, TileCosts } from './tile-costs.js';
 import { TileEstimates } from './tile-estimates.js';
@@ -43,29 +44,45 @@ function playTransformer(
   const totals = new ElectorTotals(name, config, mode);
   if (architecture.layers.length === 0) return totals.result(REMARKS);
   const program = buildProgram(architecture, config.phase, architecture.tokens);
-  const played = play(program, config, mode === 'cycle' ? drawn(config, architecture) : estimated(config));
-  if ('demandBits' in played) return infeasible(name, played);
-  totals.add(program, played);
+  const costs = mode === 'cycle' ? drawn(config, architecture) : estimated(config);
+  const parts = playParts({
+    program,
+    config,
+    costs,
+    sequences: config.batch,
+    embeddingResident: false,
+    alike: mode === 'fast',
+  });
+  if (!Array.isArray(parts)) return infeasible(name, parts);
+  totals.addParts(program, parts);
   onProgress?.(architecture.layers.length);
   const error = mode === 'fast' ? errorOnFirstLayer(config, architecture) : undefined;
-  return totals.result([...REMARKS, DRAWN_REMARK], error);
+  return totals.result([...REMARKS, DRAWN_REMARK, ...partsRemark(config.batch, parts)], error);
 }
 
-const drawn = (config: ElectorConfig, { tokens }: TransformerArchitecture): OperationCosts =>
-  new TileCosts(config, { sequences: config.batch, tokens, mask: () => undefined }, ({ mask }) =>
-    assumedDensity(config, mask.content),
-  );
+type CostsOf = (first: number, count: number) => OperationCosts;
 
-const estimated = (config: ElectorConfig): OperationCosts =>
-  new TileEstimates(config, config.batch, ({ mask }) => assumedDensity(config, mask.content));
+function drawn(config: ElectorConfig, { tokens }: TransformerArchitecture): CostsOf {
+  const masks = drawnMasks(config.batch, tokens, ({ mask }) => assumedDensity(config, mask.content));
+  return (first, count) => new TileCosts(config, part(masks, first, count), () => 1);
+}
+
+const estimated =
+  (config: ElectorConfig): CostsOf =>
+  (_, count) =>
+    new TileEstimates(config, count, ({ mask }) => assumedDensity(config, mask.content));
 
 /** Closed form over exact cycles minus 1, on the first layer with the embedding in place: what is left is computing. */
 export function errorOnFirstLayer(config: ElectorConfig, architecture: TransformerArchitecture): number | undefined {
   const first = { ...architecture, layers: architecture.layers.slice(0, 1) };
   const program = buildProgram(first, config.phase, first.tokens);
-  const exact = play(program, config, drawn(config, first), { embeddingResident: true });
-  const estimate = play(program, config, estimated(config), { embeddingResident: true });
-  return 'demandBits' in exact || 'demandBits' in estimate ? undefined : estimate.cycles / exact.cycles - 1;
+  const cyclesOf = (costs: CostsOf) => {
+    // One part is enough: the others differ in nothing but their zeros.
+    const parts = playParts({ program, config, costs, sequences: config.batch, embeddingResident: true, alike: true });
+    return Array.isArray(parts) ? parts[0]!.played.cycles : undefined;
+  };
+  const [exact, estimate] = [cyclesOf(drawn(config, first)), cyclesOf(estimated(config))];
+  return exact === undefined || estimate === undefined ? undefined : estimate / exact - 1;
 }
 
 /** What a search asks of a design point, without the evidence around it. */
@@ -85,16 +102,23 @@ export function designPoint(
   name: string,
 ): DesignPoint | Infeasible {
   const program = buildProgram(architecture, config.phase, architecture.tokens);
-  const played = play(program, config, estimated(config));
-  if ('demandBits' in played) return infeasible(name, played);
+  const batch = { sequences: config.batch, embeddingResident: false, alike: true };
+  const parts = playParts({ program, config, costs: estimated(config), ...batch });
+  if (!Array.isArray(parts)) return infeasible(name, parts);
   const training = config.phase === 'training';
-  const bills = played.operations.map((operation) => operationActions(operation, training));
-  const actions = sumActions([...bills, ...played.transfers.map(transferActions)]);
+  const actions = sumActions(
+    parts.flatMap(({ played, times }) => {
+      const bills = played.operations.map((operation) => operationActions(operation, training));
+      const one = sumActions([...bills, ...played.transfers.map(transferActions)]);
+      return Array.from({ length: times }, () => one);
+    }),
+  );
+  const cycles = parts.reduce((sum, { played, times }) => sum + times * played.cycles, 0);
   const composition = electorComposition(config);
-  const { picojoules, shares } = composition.energy(actions, played.cycles);
-  const busy = (unit: string, count: number) => (actions[unit]?.cycle ?? 0) / (count * played.cycles);
+  const { picojoules, shares } = composition.energy(actions, cycles);
+  const busy = (unit: string, count: number) => (actions[unit]?.cycle ?? 0) / (count * cycles);
   return {
-    cycles: played.cycles,
+    cycles,
     areaSquareMillimetres: composition.areaSquareMicrometres / SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE,
     energyPicojoules: picojoules,
     energy: shares,
@@ -128,6 +152,7 @@ class TraceRun {
   #records: MaskRecord[] = [];
   #batch: string | undefined;
   #batches = 0;
+  #parts = 0;
   #error: number | undefined;
   #misfit: Misfit | undefined;
 
@@ -156,14 +181,10 @@ class TraceRun {
     if (this.#batches === 0) {
       throw inconsistent('The trace holds no zero masks.', 'Record it with dynatran, or with dynaprop for training.');
     }
-    return this.#totals.result(
-      [
-        ...REMARKS,
-        TRACE_REMARK,
-        `${this.#batches} batches of up to ${this.config.batch} sequences ran one after the other; the embedding was loaded once.`,
-      ],
-      this.#error,
-    );
+    const batches = `${this.#batches} batches of up to ${this.config.batch} sequences ran one after the other`;
+    const parts = this.#parts > this.#batches ? `, in ${this.#parts} parts that have room in the buffers` : '';
+    const remark = `${batches}${parts}; the embedding was loaded once.`;
+    return this.#totals.result([...REMARKS, TRACE_REMARK, remark], this.#error);
   }
 
   #play(): void {
@@ -179,27 +200,31 @@ class TraceRun {
     }
     const masks = new RecordedMasks(records, this.header.headsPerLayer, this.#shared);
     const program = buildProgram(this.#architecture, config.phase, masks.tokens);
-    const options = { embeddingResident: this.#batches > 0 };
-    const played = play(program, config, this.#costs(this.mode, masks), options);
-    if ('demandBits' in played) {
-      this.#misfit = played;
+    const batch = { sequences: masks.sequences, embeddingResident: this.#batches > 0, alike: false };
+    const parts = playParts({ program, config, costs: this.#costs(this.mode, masks), ...batch });
+    if (!Array.isArray(parts)) {
+      this.#misfit = parts;
       return;
     }
-    if (this.mode === 'fast' && this.#batches === 0) this.#error = this.#errorOf(program, played, masks);
-    this.#totals.add(program, played);
+    if (this.mode === 'fast' && this.#batches === 0) this.#error = this.#errorOf(program, parts, masks);
+    this.#totals.addParts(program, parts);
+    this.#parts += parts.length;
     this.#batches++;
   }
 
-  #costs(mode: Mode, masks: RecordedMasks): OperationCosts {
+  #costs(mode: Mode, masks: RecordedMasks): CostsOf {
     const unknown = (matrix: Matrix) => densityBesideTrace(this.config, matrix);
-    return mode === 'cycle'
-      ? new TileCosts(this.config, masks, unknown)
-      : new TileEstimates(this.config, masks.sequences, measuredDensity(masks, unknown));
+    if (mode === 'cycle') return (first, count) => new TileCosts(this.config, part(masks, first, count), unknown);
+    return (first, count) => {
+      const density = measuredDensity(part(masks, first, count), unknown);
+      return new TileEstimates(this.config, count, density);
+    };
   }
 
-  #errorOf(program: Program, estimate: Played, masks: RecordedMasks): number | undefined {
-    const exact = play(program, this.config, this.#costs('cycle', masks));
-    return 'demandBits' in exact ? undefined : estimate.cycles / exact.cycles - 1;
+  /** Of the first part. */
+  #errorOf(program: Program, [estimate]: readonly PlayedPart[], masks: RecordedMasks): number | undefined {
+    const exact = play(program, this.config, this.#costs('cycle', masks)(0, estimate!.sequences));
+    return 'demandBits' in exact ? undefined : estimate!.played.cycles / exact.cycles - 1;
   }
 }
 
@@ -263,9 +288,15 @@ function infeasible(name: string, { buffer, demandBits, boundBits, operation }: 
   };
 }
 
+function partsRemark(batch: number, parts: readonly PlayedPart[]): string[] {
+  const count = parts.reduce((sum, { times }) => sum + times, 0);
+  if (count === 1) return [];
+  return [`The ${batch} sequences have no room at once: they run in ${count} parts of up to ${parts[0]!.sequences}.`];
+}
+
 const REMARKS: readonly string[] = [
   'Lanes take tile products in turn, in the loop order; a product costs its common non-zeros over the lane’s multipliers, at least one cycle, and no less than its operands take through the FIFO.',
-  'Main memory works ahead of the lanes as far as the buffers have room; what does not fit leaves for main memory, the furthest needed first.',
+  'Main memory works ahead of the lanes as far as the buffers have room; what does not fit leaves for main memory, the furthest needed first; a weight that is too large streams through.',
   'Everything leaks for the whole run; main memory’s own leakage is not published and not modelled. Partial sums are added at no cost.',
 ];
 const DRAWN_REMARK = 'No trace: zeros are drawn independently of each other, with the configured shares.';

@@ -66,6 +66,10 @@ class MatrixState {
   /** Admitted operations that wait to read it, and those that wait to add to it. */
   waitingReaders: number[] = [];
   waitingWriters: number[] = [];
+  /** What it takes in its buffer: all of it, or a window that it streams through. */
+  room: Footprint = { data: 0, mask: 0 };
+  /** Cycle in which the last of it comes through its window. */
+  streamedUntil = 0;
   #size: Footprint | undefined;
 
   constructor(
@@ -110,6 +114,8 @@ class Engine {
   readonly #missing: Int32Array;
   readonly #admittedAt: Float64Array;
   readonly #portFree: Record<'activation' | 'weight', number> = { activation: 0, weight: 0 };
+  /** Largest part of a weight that lies in the buffers at once, so that there is room for the next one. */
+  readonly #window: Footprint;
   readonly #bufferRate: number;
   readonly #memoryRate: number;
   #memoryFree = 0;
@@ -129,6 +135,9 @@ class Engine {
     this.#missing = new Int32Array(program.operations.length);
     this.#admittedAt = new Float64Array(program.operations.length);
     this.#states = program.matrices.map((matrix) => new MatrixState(matrix, costs));
+    const embedding = this.#states[program.embedding.id]!.size;
+    const { weight, mask } = this.#buffers.size;
+    this.#window = { data: Math.max(0, weight - embedding.data) / 2, mask: Math.max(0, mask - embedding.mask) / 4 };
     for (const { id, reads, writes } of program.operations) {
       for (const matrix of reads) this.#states[matrix.id]!.readers.push(id);
       this.#states[writes.id]!.writersLeft++;
@@ -140,9 +149,9 @@ class Engine {
     // It stays for as long as the machine runs.
     this.#pin(embedding);
     if (embeddingResident) {
-      const misfit = this.#misfit(roomFor([embedding]), 'embedding');
+      const misfit = this.#misfit(this.#roomFor([embedding]), 'embedding');
       if (misfit) return misfit;
-      this.#buffers.take(embedding.matrix, embedding.size, 0);
+      this.#buffers.take(embedding.matrix, embedding.room, 0);
       embedding.place = 'buffer';
     }
     const { operations } = this.program;
@@ -176,7 +185,7 @@ class Engine {
       const absent = states.filter(({ place }) => place === 'nowhere' || place === 'memory');
       for (const state of states) this.#pin(state);
       // What is on its way out comes back once it is gone.
-      const blocked = states.some(({ place }) => place === 'leaving') || !this.#makeRoom(roomFor(absent));
+      const blocked = states.some(({ place }) => place === 'leaving') || !this.#makeRoom(this.#roomFor(absent));
       if (blocked) {
         for (const state of states) this.#unpin(state);
         return;
@@ -191,7 +200,7 @@ class Engine {
   }
 
   #bring(state: MatrixState): void {
-    this.#buffers.take(state.matrix, state.size, this.#now);
+    this.#buffers.take(state.matrix, state.room, this.#now);
     if (state.place === 'memory') {
       state.place = 'arriving';
       this.#transfer(state, 'load', () => this.#arrived(state));
@@ -235,11 +244,11 @@ class Engine {
     this.#evictable.delete(state);
     if (state.clean) {
       state.place = 'memory';
-      this.#buffers.give(state.matrix, state.size, this.#now);
+      this.#buffers.give(state.matrix, state.room, this.#now);
       return;
     }
     const { buffer } = state.matrix;
-    const { data, mask } = state.size;
+    const { data, mask } = state.room;
     state.place = 'leaving';
     this.#leaving[buffer] += data;
     this.#leaving.mask += mask;
@@ -248,17 +257,21 @@ class Engine {
       state.place = 'memory';
       this.#leaving[buffer] -= data;
       this.#leaving.mask -= mask;
-      this.#buffers.give(state.matrix, state.size, this.#now);
+      this.#buffers.give(state.matrix, state.room, this.#now);
     });
   }
 
   /** One transfer after the other, in the order in which they are asked for. */
-  #transfer({ matrix, size }: MatrixState, direction: Transfer['direction'], apply: () => void): void {
+  #transfer(state: MatrixState, direction: Transfer['direction'], apply: () => void): void {
+    const { matrix, size, room } = state;
+    const cycles = (part: Footprint) => Math.ceil((part.data + part.mask) / this.#memoryRate);
     const start = Math.max(this.#now, this.#memoryFree);
-    const end = start + Math.ceil((size.data + size.mask) / this.#memoryRate);
+    const end = start + cycles(size);
     this.#memoryFree = end;
     this.#transfers.push({ matrix, direction, size, start, end });
-    this.#at(end, apply);
+    // Work on a window begins as soon as it is filled, and cannot end before the last of the matrix has come.
+    if (direction === 'load') state.streamedUntil = end;
+    this.#at(direction === 'load' ? Math.min(end, start + cycles(room)) : end, apply);
   }
 
   /** @returns how many matrices the operation has to wait for */
@@ -306,7 +319,8 @@ class Engine {
     const writing = Math.max(dispatch.start, this.#portFree[buffer]);
     const written = writing + Math.ceil(state.size.data / this.#bufferRate);
     this.#portFree[buffer] = written;
-    const done = Math.max(dispatch.end, written);
+    const streamed = operation.reads.reduce((last, { id }) => Math.max(last, this.#states[id]!.streamedUntil), 0);
+    const done = Math.max(dispatch.end, written, streamed);
     const admitted = this.#admittedAt[operation.id]!;
     this.#played.push({ operation, dispatch, admitted, ready, done, written: state.size });
     this.#at(done, () => this.#finish(operation));
@@ -330,7 +344,7 @@ class Engine {
     else {
       state.place = 'nowhere';
       this.#evictable.delete(state);
-      this.#buffers.give(state.matrix, state.size, this.#now);
+      this.#buffers.give(state.matrix, state.room, this.#now);
     }
     this.costs.release(state.matrix);
   }
@@ -352,7 +366,23 @@ class Engine {
     const pinned = this.#states.filter(
       (state) => state.pins > 0 && state.place === 'buffer' && !states.includes(state),
     );
-    return this.#misfit(roomFor([...states, ...pinned]), operation.name)!;
+    return this.#misfit(this.#roomFor([...states, ...pinned]), operation.name)!;
+  }
+
+  #roomFor(states: readonly MatrixState[]): Room {
+    const room: Room = { activation: 0, weight: 0, mask: 0 };
+    for (const state of states) {
+      state.room = this.#roomOf(state);
+      room[state.matrix.buffer] += state.room.data;
+      room.mask += state.room.mask;
+    }
+    return room;
+  }
+
+  #roomOf({ matrix, size, place, room }: MatrixState): Footprint {
+    if (place !== 'nowhere' && place !== 'memory') return room;
+    if (matrix.buffer !== 'weight' || matrix === this.program.embedding) return size;
+    return { data: Math.min(size.data, this.#window.data), mask: Math.min(size.mask, this.#window.mask) };
   }
 
   #misfit(room: Room, operation: string): Misfit | undefined {
@@ -363,12 +393,3 @@ class Engine {
 }
 
 const isThere = ({ place, writersLeft }: MatrixState): boolean => place === 'buffer' && writersLeft === 0;
-
-function roomFor(states: readonly MatrixState[]): Room {
-  const room: Room = { activation: 0, weight: 0, mask: 0 };
-  for (const { matrix, size } of states) {
-    room[matrix.buffer] += size.data;
-    room.mask += size.mask;
-  }
-  return room;
-}

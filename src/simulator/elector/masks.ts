@@ -28,6 +28,20 @@ export function assumedDensity({ sparsity }: ElectorConfig, content: MaskPlace['
   return content === 'dense' ? 1 : 1 - sparsity[content];
 }
 
+/** Sequences first … first + count − 1 of a source. */
+export const part = (source: MaskSource, first: number, count: number): MaskSource => ({
+  sequences: count,
+  tokens: source.tokens,
+  mask: (matrix, sequence) => source.mask(matrix, first + sequence),
+});
+
+/** Masks where no trace holds any. */
+export const drawnMasks = (sequences: number, tokens: number, density: (matrix: Matrix) => number): MaskSource => ({
+  sequences,
+  tokens,
+  mask: (matrix, sequence) => drawnMask(matrix, sequence, density(matrix)),
+});
+
 const SEED = 0x0e1ec7;
 const RESOLUTION = 2 ** 16;
 
@@ -83,14 +97,14 @@ export class RecordedMasks implements MaskSource {
     const blocked = place.matrix === 'scores' || place.matrix === 'probabilities';
     const height = blocked ? record.rows / this.headsPerLayer[place.layer]! : record.rows;
     const firstRow = blocked ? place.rowBlock * height : place.firstRow;
-    return part(record, { firstRow, firstColumn: place.firstColumn, height, rows, columns });
+    return cutOut(record, { firstRow, firstColumn: place.firstColumn, height, rows, columns });
   }
 }
 
 export const keyOf = ({ phase, layer, matrix }: { phase: string; layer: number; matrix: string }): string =>
   `${phase}/${layer}/${matrix}`;
 
-interface Part {
+interface Cut {
   readonly firstRow: number;
   readonly firstColumn: number;
   /** Recorded rows that belong to the matrix; those beyond are padding, which is zero. */
@@ -99,7 +113,7 @@ interface Part {
   readonly columns: number;
 }
 
-function part(record: MaskRecord, { firstRow, firstColumn, height, rows, columns }: Part): ZeroMask {
+function cutOut(record: MaskRecord, { firstRow, firstColumn, height, rows, columns }: Cut): ZeroMask {
   const [tileRows, tileColumns] = record.tile;
   const width = Math.ceil(record.columns / tileColumns);
   const nonZero = new Uint8Array(rows * columns);

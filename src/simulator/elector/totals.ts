@@ -9,6 +9,7 @@ import type { ElectorConfig } from './config.js';
 import { BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
 import { bitsPerCycle, type Played, type PlayedOperation } from './engine.js';
 import { OverTime } from './over-time.js';
+import type { PlayedPart } from './parts.js';
 import type { Program } from './program.js';
 
 const BUFFER_NAMES: readonly BufferName[] = ['activation', 'weight', 'mask'];
@@ -56,8 +57,12 @@ export class ElectorTotals {
     return this.#cycles;
   }
 
-  /** Batches run one after the other. */
-  add(program: Program, played: Played): void {
+  /** Batches, and parts of batches, run one after the other. */
+  addParts(program: Program, parts: readonly PlayedPart[]): void {
+    for (const { played, times } of parts) for (let time = 0; time < times; time++) this.#add(program, played);
+  }
+
+  #add(program: Program, played: Played): void {
     const training = this.config.phase === 'training';
     const layers = new Map<number, LayerActivity>();
     const layerOf = (layer: number) => {

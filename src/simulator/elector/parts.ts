@@ -1,0 +1,54 @@
+/** Batches that are too large for the buffers, played in parts: as many sequences at a time as have room. */
+
+import type { ElectorConfig } from './config.js';
+import { type Misfit, type Played, play } from './engine.js';
+import type { Program } from './program.js';
+import type { OperationCosts } from './tile-costs.js';
+
+/** One play of the program, and how many parts of the batch it stands for. */
+export interface PlayedPart {
+  readonly played: Played;
+  readonly sequences: number;
+  readonly times: number;
+}
+
+export interface PartsRequest {
+  readonly program: Program;
+  readonly config: ElectorConfig;
+  /** Sequences of the batch. */
+  readonly sequences: number;
+  readonly embeddingResident: boolean;
+  /** Costs of sequences first … first + count − 1. */
+  costs(first: number, count: number): OperationCosts;
+  /** Parts of one size cost the same: one play stands for all of them. */
+  readonly alike: boolean;
+}
+
+/** Halves the number of sequences until the activations of one operation have room. */
+export function playParts(request: PartsRequest): PlayedPart[] | Misfit {
+  for (let count = request.sequences; ; count = Math.ceil(count / 2)) {
+    const parts = playBy(count, request);
+    if (Array.isArray(parts)) return parts;
+    // Weights and the embedding do not shrink with the batch.
+    if (count === 1 || parts.buffer === 'weight' || parts.operation === 'embedding') return parts;
+  }
+}
+
+function playBy(count: number, request: PartsRequest): PlayedPart[] | Misfit {
+  const { program, config, sequences, alike } = request;
+  const parts: PlayedPart[] = [];
+  for (let first = 0; first < sequences; first += count) {
+    const size = Math.min(count, sequences - first);
+    const previous = parts.at(-1);
+    // The first part of a run also loads the embedding.
+    if (alike && previous && first >= 2 * count && previous.sequences === size) {
+      parts[parts.length - 1] = { ...previous, times: previous.times + 1 };
+      continue;
+    }
+    const embeddingResident = request.embeddingResident || first > 0;
+    const played = play(program, config, request.costs(first, size), { embeddingResident });
+    if ('demandBits' in played) return played;
+    parts.push({ played, sequences: size, times: 1 });
+  }
+  return parts;
+}
