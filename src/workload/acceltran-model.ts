@@ -12,7 +12,7 @@ import { TandemError } from '../errors.js';
 import { nearest, type Path } from '../settings/schema-walk.js';
 import { validateSettings } from '../settings/validate.js';
 import { parseYaml, type YamlFile } from '../settings/yaml.js';
-import { HEAD_TYPES, type HeadType, headOperation, headType, headWidth } from './flexibert.js';
+import { HEAD_COUNTS, HEAD_TYPES, type HeadType, headOperation, headType, headWidth } from './flexibert.js';
 import { TOKENS, VOCABULARY } from './named-transformers.js';
 import type { HeadOperation, TransformerArchitecture } from './transformer.js';
 
@@ -26,7 +26,8 @@ const schema = z.strictObject({
 export type ModelDictionary = z.infer<typeof schema>;
 
 /**
- * The heads of a layer must share its width: each has ⌊hidden / heads⌋. The vocabulary and the number of tokens, which a
+ * The heads of a layer must share its width: each has ⌊hidden / heads⌋, without a rest unless FlexiBERT has that many heads
+ * (12 heads in 512). Entries beyond the first `l` are not read. The vocabulary and the number of tokens, which a
  * dictionary does not hold, are BERT's 30,522 and the 128 that the simulator assumes.
  * @param file shown in errors; its name without folder and ending names the architecture
  * @throws TANDEM_CONFIG_SYNTAX where the text is not JSON; TANDEM_CONFIG_INVALID and TANDEM_UNKNOWN_SETTING for settings
@@ -37,14 +38,15 @@ export function parseModelDictionary(text: string, file: string): TransformerArc
   const source = parseYaml(new TextEncoder().encode(text), file);
   const { l, o, h, f } = validateSettings(schema, source.value, source);
   for (const [key, list] of Object.entries({ o, h, f })) {
-    if (list.length === l) continue;
+    // The published simulator takes the first l entries; its own "nano" dictionary has more.
+    if (list.length >= l) continue;
     throw invalid(
       `"${key}" has ${list.length} ${list.length === 1 ? 'layer' : 'layers'}, but "l" is ${l}.`,
       source.place([key]),
       `Give "${key}" one entry for each layer, or set "l" to the number of layers.`,
     );
   }
-  const layers = o.map((heads, layer) => ({
+  const layers = o.slice(0, l).map((heads, layer) => ({
     hidden: h[layer]!,
     heads: heads.map((_, head) => readHead(source, heads, ['o', layer, head], h[layer]!)),
     feedForward: f[layer]!,
@@ -95,6 +97,10 @@ function readHead(source: YamlFile, heads: readonly string[], path: Path, hidden
   if (dim === 0) {
     const message = `${heads.length} heads do not fit a hidden size of ${hidden}.`;
     throw invalid(message, source.place(path.slice(0, 2)), 'Give the layer fewer heads, or a larger hidden size.');
+  }
+  if (hidden % heads.length !== 0 && !HEAD_COUNTS.includes(heads.length)) {
+    const message = `${heads.length} heads do not divide a hidden size of ${hidden}.`;
+    throw invalid(message, source.place(path.slice(0, 2)), 'Change the number of heads or "h".');
   }
   if (Number(width) !== dim) {
     throw invalid(

@@ -58,6 +58,13 @@ describe('model dictionaries', () => {
     );
   });
 
+  it('are read up to their number of layers, as the published "nano" needs', () => {
+    const nano = '{"l": 1, "o": [["sa_sdp_16", "sa_sdp_16"], ["sa_sdp_16"]], "h": [32, 32], "f": [[64], [64]]}';
+    expect(parse(nano).layers).toEqual([
+      { hidden: 32, heads: Array.from({ length: 2 }, () => ({ kind: 'sdp', dim: 16 })), feedForward: [64] },
+    ]);
+  });
+
   it.each([
     ['text that is not JSON', 'l: 1', 'TANDEM_CONFIG_SYNTAX', '', '"sa_sdp_64"'],
     ['text that ends early', '{\n  "l": 1,', 'TANDEM_CONFIG_SYNTAX', '', 'not JSON'],
@@ -76,13 +83,6 @@ describe('model dictionaries', () => {
     ['half a layer', dictionary({ l: 1.5 }), 'TANDEM_CONFIG_INVALID', ':1:6', '"l" must be a whole number'],
     ['layers as text', dictionary({ l: '2' }), 'TANDEM_CONFIG_INVALID', ':1:6', 'a number'],
     [
-      'more layers than "l"',
-      dictionary({ l: 1 }),
-      'TANDEM_WORKLOAD_INVALID',
-      ':1:12',
-      '"o" has 2 layers, but "l" is 1',
-    ],
-    [
       'too few hidden sizes',
       dictionary({ h: [16] }),
       'TANDEM_WORKLOAD_INVALID',
@@ -96,10 +96,17 @@ describe('model dictionaries', () => {
     ['a hidden size of 0', dictionary({ h: [16, 0] }), 'TANDEM_CONFIG_INVALID', ':1:', '"h.1"'],
     [
       'heads that do not share the hidden size',
-      dictionary({ o: [['sa_sdp_16'], ['sa_sdp_8', 'sa_sdp_8', 'sa_sdp_8']] }),
+      dictionary({ o: [['sa_sdp_16'], ['sa_sdp_16', 'sa_sdp_16']] }),
       'TANDEM_WORKLOAD_INVALID',
       ':1:28',
-      '3 heads share a hidden size of 16: 5 each',
+      '2 heads share a hidden size of 16: 8 each',
+    ],
+    [
+      'a number of heads that does not divide the hidden size',
+      dictionary({ o: [['sa_sdp_16'], ['sa_sdp_5', 'sa_sdp_5', 'sa_sdp_5']] }),
+      'TANDEM_WORKLOAD_INVALID',
+      ':1:27',
+      '3 heads do not divide a hidden size of 16',
     ],
     [
       'more heads than columns',
