@@ -13,7 +13,7 @@ const parse = (text: string) => parseModelDictionary(text, 'models/own.json');
 describe('model dictionaries', () => {
   it('give layers, heads, hidden sizes and stacks', () => {
     const text = `{"l": 2, "o": [["sa_sdp_16", "sa_wma_16"], ["l_dft_10", "l_dct_10", "c_5_10"]],
-      "h": [32, 32], "f": [[64], [64, 48, 16]]}`;
+      "h": [32, 30], "f": [[64], [64, 48, 16]]}`;
     expect(parse(text)).toEqual({
       name: 'own',
       vocabulary: 30522,
@@ -28,7 +28,7 @@ describe('model dictionaries', () => {
           feedForward: [64],
         },
         {
-          hidden: 32,
+          hidden: 30,
           heads: [
             { kind: 'dft', dim: 10 },
             { kind: 'dct', dim: 10 },
