@@ -15,7 +15,7 @@ import type { MaskRecord } from '../trace/types.js';
 import { attentionOf, rewire } from './attention-layers.js';
 import { firstThreshold, KINDS, type Kind, nextThreshold, type PruningRule } from './dynaprop-thresholds.js';
 import { type BatchSizes, batchSizes, elementsOf, onesOf } from './magnitude.js';
-import { maskOf, weightMask } from './mask-trace.js';
+import { joined, maskOf, weightMask } from './mask-trace.js';
 import { findPruningPoints, type MatrixPoint, productWeights, type WeightPoint } from './pruning-points.js';
 import type { Carried, Parameters, StepFeedback, TrainingRewrite } from './types.js';
 
@@ -78,7 +78,9 @@ export function forTraining(graph: Graph, rules: PruningRules): TrainingRewrite 
         ...observed.flatMap(({ forward, backward }) => [forward, backward]),
         ...weights.flatMap(({ weight }) => [weight, gradientName(weight)]),
       ],
-      record: (fetched, lengths, step) => records(observed, weights, fetched, lengths, step),
+      *record(fetched, lengths, step) {
+        for (const mask of records(observed, weights, fetched, lengths)) yield { ...mask, step };
+      },
     },
   };
 }
@@ -225,19 +227,16 @@ function* records(
   weights: readonly WeightPoint[],
   fetched: Fetched,
   lengths: readonly number[],
-  step: number,
 ): Generator<MaskRecord> {
   const weightMasks = (phase: MaskRecord['phase'], nameOf: (weight: string) => string) =>
-    weights.map((point) => ({ ...weightMask({ ...point, tensor: fetched[nameOf(point.weight)]! }, phase), step }));
+    joined(weights.map((point) => weightMask({ ...point, tensor: fetched[nameOf(point.weight)]! }, phase)));
   for (const [item, tokens] of lengths.entries()) {
     const at = { item, tokens, sequence: item };
-    const mask = ({ point }: Observed, value: string, phase: MaskRecord['phase']) => ({
-      ...maskOf({ ...point, observed: value }, fetched[value]!, at, phase),
-      step,
-    });
+    const masks = (phase: 'forward' | 'backward') =>
+      joined(observed.map((one) => maskOf({ ...one.point, observed: one[phase] }, fetched[one[phase]]!, at, phase)));
     if (item === 0) yield* weightMasks('forward', (weight) => weight);
-    for (const one of observed) yield mask(one, one.forward, 'forward');
-    for (const one of observed.toReversed()) yield mask(one, one.backward, 'backward');
+    yield* masks('forward');
+    yield* masks('backward').reverse();
     if (item === 0) yield* weightMasks('update', gradientName);
   }
 }
