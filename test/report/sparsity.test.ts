@@ -113,3 +113,15 @@ describe('the report', () => {
     for (const { name } of figures) expect(name).not.toMatch(/curve|zeros|sparsity|over-time|stalls/);
   });
 });
+
+describe('zeros while training', () => {
+  it('stand in the summary, by kind', async () => {
+    const { html } = await renderReport({
+      ...run,
+      trainingSparsity: { gradients: 0.7654, 'parameter-gradients': 0.5 },
+    });
+    expect(html).toMatch(/zero gradients<\/dt>\s*<dd>76\.5/);
+    expect(html).toContain('zero parameter gradients');
+    expect((await renderReport(run)).html).not.toContain('zero gradients');
+  });
+});

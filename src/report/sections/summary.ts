@@ -76,6 +76,9 @@ function tiles(result: RunResult): Html {
           ['mean bits', `${significant(result.meanBits)}\u00a0bits`, 'of the key read per score'],
         ] as const)
       : ([['zeros', percent(result.pruningRate), 'of the pruned matrices']] as const)),
+    ...Object.entries(result.trainingSparsity ?? {}).map(
+      ([kind, share]) => [`zero ${kind.replaceAll('-', ' ')}`, percent(share), 'mean over the training steps'] as const,
+    ),
   ];
   return html`<dl class="tiles">
 ${entries.map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${smallUnit(value)}<small>${note}</small></dd></div>\n`)}</dl>
