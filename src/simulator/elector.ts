@@ -52,6 +52,16 @@ function published(
       remedy: 'Use mode cycle or fast, or simulate a transformer by its shape.',
     });
   }
+  if (!config.sparsityModules) {
+    throw new TandemError(
+      'TANDEM_CONFIG_INVALID',
+      `The mode ${config.mode} knows no machine without sparsity modules.`,
+      {
+        place: 'sparsityModules',
+        remedy: 'Use mode cycle or fast.',
+      },
+    );
+  }
   const { architecture } = workload;
   const simulate = config.mode === 'published-fast' ? publishedFastResult : publishedCycleResult;
   const result = simulate(config, architecture, options);

@@ -98,7 +98,7 @@ function readHead(source: YamlFile, heads: readonly string[], path: Path, hidden
     const message = `${heads.length} heads do not fit a hidden size of ${hidden}.`;
     throw invalid(message, source.place(path.slice(0, 2)), 'Give the layer fewer heads, or a larger hidden size.');
   }
-  if (hidden % heads.length !== 0 && !HEAD_COUNTS.includes(heads.length)) {
+  if (hidden % heads.length !== 0 && !(HEAD_COUNTS as readonly number[]).includes(heads.length)) {
     const message = `${heads.length} heads do not divide a hidden size of ${hidden}.`;
     throw invalid(message, source.place(path.slice(0, 2)), 'Change the number of heads or "h".');
   }

@@ -40,8 +40,8 @@ const schema = z.strictObject({
   }),
 });
 
-/** What such a file says of a machine; mode, phase and sparsity are not in it. */
-export type AccelTranConfig = Omit<ElectorConfig, 'mode' | 'phase' | 'sparsity'>;
+/** What such a file says of a machine; mode, phase, sparsity and its modules are not in it. */
+export type AccelTranConfig = Omit<ElectorConfig, 'mode' | 'phase' | 'sparsity' | 'sparsityModules'>;
 
 /**
  * @param file shown in errors

@@ -37,9 +37,12 @@ export function electorComposition(config: ElectorConfig): Composition {
   const lanes = config.pes * config.lanesPerPe;
   const composition = new Composition(config.technology)
     .add('MAC lanes', moduleCost(laneCost(config)), lanes)
-    .add('pre-compute sparsity', moduleCost(PRE_SPARSITY), lanes)
-    .add('post-compute sparsity', moduleCost(POST_SPARSITY), lanes)
     .add('FIFOs', moduleCost(FIFO), lanes);
+  if (config.sparsityModules) {
+    composition
+      .add('pre-compute sparsity', moduleCost(PRE_SPARSITY), lanes)
+      .add('post-compute sparsity', moduleCost(POST_SPARSITY), lanes);
+  }
   if (config.phase === 'training') composition.add('stochastic rounding', moduleCost(STOCHASTIC_ROUNDING), lanes);
   return composition
     .add('softmax', moduleCost(softmaxCost(config)), config.pes * config.softmaxPerPe)

@@ -1,6 +1,7 @@
 /** What a played operation or transfer costs: actions of the components of `electorComposition`. */
 import type { ActionCounts } from '../../hardware/compose.js';
 import type { Footprint } from './buffers.js';
+import type { ElectorConfig } from './config.js';
 import { WORD_BITS } from './constants.js';
 import type { PlayedOperation, Transfer } from './engine.js';
 import type { Matrix, Operation } from './program.js';
@@ -21,10 +22,6 @@ class Actions {
     const counts = this.#counts[component];
     counts[action] = (counts[action] ?? 0) + times;
     return this;
-  }
-
-  read(matrix: Matrix, { words, maskBits }: OperandReads): this {
-    return this.access(matrix, { data: words * WORD_BITS, mask: maskBits });
   }
 
   access({ buffer }: Matrix, { data, mask }: Footprint): this {
@@ -51,7 +48,10 @@ export const unitOf = ({ kind }: Operation): string | undefined => UNIT[kind];
  * Units for their busy cycles. The sparsity units work once a tile, the FIFOs while operands stream in, the DMA port once
  * an operand tile, the dataflow unit (which compares with the threshold) once a tile, as does the rounding in training.
  */
-export function operationActions({ operation, dispatch, written }: PlayedOperation, training: boolean): ActionCounts {
+export function operationActions(
+  { operation, dispatch, written }: PlayedOperation,
+  { phase, sparsityModules }: Pick<ElectorConfig, 'phase' | 'sparsityModules'>,
+): ActionCounts {
   const { busy, tiles, leftReads, rightReads } = dispatch;
   const actions = new Actions();
   const unit = unitOf(operation);
@@ -59,15 +59,19 @@ export function operationActions({ operation, dispatch, written }: PlayedOperati
     operation.kind === 'product' ? [operation.left.matrix, operation.right.matrix] : operation.reads;
   if (unit) actions.add(unit, 'cycle', busy);
   if (operation.kind === 'product' || operation.kind === 'convolution') {
-    actions
-      .add('pre-compute sparsity', 'cycle', tiles)
-      .add('post-compute sparsity', 'cycle', tiles)
-      .add('FIFOs', 'cycle', (leftReads.words + rightReads.words) / FIFO_WORDS);
-    if (training) actions.add('stochastic rounding', 'cycle', tiles);
+    if (sparsityModules) {
+      actions.add('pre-compute sparsity', 'cycle', tiles).add('post-compute sparsity', 'cycle', tiles);
+    }
+    actions.add('FIFOs', 'cycle', (leftReads.words + rightReads.words) / FIFO_WORDS);
+    if (phase === 'training') actions.add('stochastic rounding', 'cycle', tiles);
   }
   actions.add('DMA', 'cycle', leftReads.tiles + rightReads.tiles).add('dataflow', 'cycle', tiles);
-  actions.read(left!, leftReads);
-  if (right) actions.read(right, rightReads);
+  const reads = ({ words, maskBits }: OperandReads) => ({
+    data: words * WORD_BITS,
+    mask: sparsityModules ? maskBits : 0,
+  });
+  actions.access(left!, reads(leftReads));
+  if (right) actions.access(right, reads(rightReads));
   return actions.access(operation.writes, written).counts;
 }
 

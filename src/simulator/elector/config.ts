@@ -62,6 +62,10 @@ export const electorSchema = z.strictObject({
     .default('bijk')
     .describe('Order in which tile products are dealt to the lanes, outermost loop first'),
   schedulerBatch: natural.describe('Tile operations that the published scheduler issues together'),
+  sparsityModules: z
+    .boolean()
+    .default(true)
+    .describe('Store and multiply non-zeros only; without, the corrected modes store and multiply everything'),
   sparsity: z
     .strictObject({
       activation: share('activations', 0.5),

@@ -63,14 +63,18 @@ function playTransformer(
 type CostsOf = (first: number, count: number) => OperationCosts;
 
 function drawn(config: ElectorConfig, { tokens }: TransformerArchitecture): CostsOf {
-  const masks = drawnMasks(config.batch, tokens, ({ mask }) => assumedDensity(config, mask.content));
+  const masks = drawnMasks(config.batch, tokens, (matrix) => configuredDensity(config, matrix));
   return (first, count) => new TileCosts(config, part(masks, first, count), () => 1);
 }
 
 const estimated =
   (config: ElectorConfig): CostsOf =>
   (_, count) =>
-    new TileEstimates(config, count, ({ mask }) => assumedDensity(config, mask.content));
+    new TileEstimates(config, count, (matrix) => configuredDensity(config, matrix));
+
+/** A machine without sparsity modules treats zeros as any value. */
+const configuredDensity = (config: ElectorConfig, { mask }: Matrix): number =>
+  config.sparsityModules ? assumedDensity(config, mask.content) : 1;
 
 /** Closed form over exact cycles minus 1, on the first layer with the embedding in place: what is left is computing. */
 export function errorOnFirstLayer(config: ElectorConfig, architecture: TransformerArchitecture): number | undefined {
@@ -105,10 +109,9 @@ export function designPoint(
   const batch = { sequences: config.batch, embeddingResident: false, alike: true };
   const parts = playParts({ program, config, costs: estimated(config), ...batch });
   if (!Array.isArray(parts)) return infeasible(name, parts);
-  const training = config.phase === 'training';
   const actions = sumActions(
     parts.flatMap(({ played, times }) => {
-      const bills = played.operations.map((operation) => operationActions(operation, training));
+      const bills = played.operations.map((operation) => operationActions(operation, config));
       const one = sumActions([...bills, ...played.transfers.map(transferActions)]);
       return Array.from({ length: times }, () => one);
     }),
@@ -212,8 +215,11 @@ class TraceRun {
     this.#batches++;
   }
 
-  #costs(mode: Mode, masks: RecordedMasks): CostsOf {
+  #costs(mode: Mode, recorded: RecordedMasks): CostsOf {
     const unknown = (matrix: Matrix) => densityBesideTrace(this.config, matrix);
+    const masks = this.config.sparsityModules
+      ? recorded
+      : { ...part(recorded, 0, recorded.sequences), mask: () => undefined };
     if (mode === 'cycle') return (first, count) => new TileCosts(this.config, part(masks, first, count), unknown);
     return (first, count) => {
       const density = measuredDensity(part(masks, first, count), unknown);
@@ -232,7 +238,7 @@ const isShared = ({ phase, matrix }: MaskRecord): boolean => phase === 'update' 
 
 /** No trace has the embedding's zeros: the configured share stands. What a trace leaves out otherwise has none. */
 const densityBesideTrace = (config: ElectorConfig, { mask, name }: Matrix): number =>
-  name === 'embedding' ? assumedDensity(config, mask.content) : 1;
+  name === 'embedding' && config.sparsityModules ? assumedDensity(config, mask.content) : 1;
 
 /** Share of non-zeros over a batch, each matrix counted once. */
 function measuredDensity(masks: MaskSource, unknown: (matrix: Matrix) => number): (matrix: Matrix) => number {

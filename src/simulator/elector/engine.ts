@@ -75,6 +75,8 @@ class MatrixState {
   constructor(
     readonly matrix: Matrix,
     readonly costs: OperationCosts,
+    /** A machine without sparsity modules has no masks. */
+    readonly masked: boolean,
   ) {
     this.place = matrix.stored ? 'memory' : 'nowhere';
     this.clean = matrix.stored;
@@ -83,7 +85,8 @@ class MatrixState {
   /** Found when first asked for: masks of what is far ahead need not be held. */
   get size(): Footprint {
     const { shared, rows, columns } = this.matrix;
-    this.#size ??= footprint(this.costs.nonZeros(this.matrix), (shared ? 1 : this.costs.sequences) * rows * columns);
+    const elements = (shared ? 1 : this.costs.sequences) * rows * columns;
+    this.#size ??= footprint(this.costs.nonZeros(this.matrix), this.masked ? elements : 0);
     return this.#size;
   }
 }
@@ -134,7 +137,7 @@ class Engine {
     this.#buffers = new Buffers(config);
     this.#missing = new Int32Array(program.operations.length);
     this.#admittedAt = new Float64Array(program.operations.length);
-    this.#states = program.matrices.map((matrix) => new MatrixState(matrix, costs));
+    this.#states = program.matrices.map((matrix) => new MatrixState(matrix, costs, config.sparsityModules));
     const embedding = this.#states[program.embedding.id]!.size;
     const { weight, mask } = this.#buffers.size;
     this.#window = { data: Math.max(0, weight - embedding.data) / 2, mask: Math.max(0, mask - embedding.mask) / 4 };

@@ -63,7 +63,6 @@ export class ElectorTotals {
   }
 
   #add(program: Program, played: Played): void {
-    const training = this.config.phase === 'training';
     const layers = new Map<number, LayerActivity>();
     const layerOf = (layer: number) => {
       const found = layers.get(layer) ?? { actions: [], counts: [], from: Number.POSITIVE_INFINITY, to: 0 };
@@ -75,7 +74,7 @@ export class ElectorTotals {
       const { operation, dispatch } = one;
       writtenAt[operation.writes.id] = Math.max(writtenAt[operation.writes.id]!, one.done);
       const layer = layerOf(operation.layer);
-      const actions = operationActions(one, training);
+      const actions = operationActions(one, this.config);
       layer.actions.push(actions);
       layer.counts.push(countsOf(one));
       layer.from = Math.min(layer.from, dispatch.start);

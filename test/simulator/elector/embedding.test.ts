@@ -55,6 +55,7 @@ describe('the embedding of accelerators', () => {
       loopOrder: 'bijk',
       schedulerBatch: 256,
       sparsity: { activation: 0.5, weight: 0.5, gradient: 0.9 },
+      sparsityModules: true,
     });
     expect(decodeAccelerator(FIRST, { mode: 'published-fast', phase: 'training' })).toMatchObject({
       mode: 'published-fast',
