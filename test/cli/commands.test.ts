@@ -286,6 +286,25 @@ describe('tandem simulate', () => {
 });
 
 describe('tandem trace show', () => {
+  it('shows zeros by matrix, activations and weights apart', async () => {
+    const path = join(scratchFolder(), 'masks.trace');
+    const mask = { kind: 'mask', sequence: 0, step: 0, layer: 0, phase: 'forward', rows: 2, columns: 4 } as const;
+    const nonZero = Uint8Array.of(0b00001111);
+    await writeTrace(path, { ...header, sequences: 1 }, [
+      { ...mask, matrix: 'ffn.weight.0', tile: [1, 1], nonZero: Uint8Array.of(0b11111111) },
+      { ...mask, matrix: 'query', tile: [1, 1], nonZero },
+    ]);
+    const { stdout } = await tandem('trace', 'show', path);
+    expect(stdout).toMatch(/activations +│ 8 elements, of which 4 are zero \(50\.0\s%\)/);
+    expect(stdout).toMatch(/weights +│ 8 elements, of which 0 are zero/);
+    expect(stdout).toMatch(/forward │ +0 │ query /);
+    expect(stdout).not.toContain('survive');
+    const { matrices } = JSON.parse((await tandem('trace', 'show', path, '--format', 'json')).stdout);
+    expect(matrices[1]).toMatchObject({ layer: 0, matrix: 'query', zeros: 4, elements: 8, sparsity: 0.5 });
+    const csv = (await tandem('trace', 'show', path, '--format', 'csv')).stdout;
+    expect(csv).toMatch(/^phase,layer,matrix,records,elements,zeros,sparsity\nforward,0,ffn\.weight\.0,1,8,0,0/);
+  });
+
   it('says what a trace holds', async () => {
     const path = await trace(10);
     const { code, stdout } = await tandem('trace', 'show', path, '--format', 'json');

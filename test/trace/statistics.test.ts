@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TraceStatistics } from '../../src/trace/statistics.js';
-import type { AttentionHeadRecord } from '../../src/trace/types.js';
+import type { AttentionHeadRecord, MaskRecord } from '../../src/trace/types.js';
 import { header } from './records.js';
 
 /** Three queries, three keys of one dimension, threshold 6: products 1·{2,4,6}, 2·{…}, −1·{…}. */
@@ -50,5 +50,33 @@ describe('trace statistics', () => {
     const statistics = new TraceStatistics(header);
     statistics.add({ ...record, causal: true, survivors: Uint8Array.of(0b01010001, 0) });
     expect(statistics.summary()).toMatchObject({ scores: 6, survivors: 3, emptyRows: 2 });
+  });
+
+  it('counts zeros by matrix: elements where the mask is fine, whole tiles where it is coarse', () => {
+    const mask: MaskRecord = {
+      kind: 'mask',
+      sequence: 0,
+      step: 0,
+      layer: 0,
+      phase: 'forward',
+      matrix: 'query',
+      rows: 3,
+      columns: 5,
+      tile: [1, 1],
+      nonZero: Uint8Array.of(0b10000111, 0b0000001), // elements 0, 1, 2, 7, 8
+    };
+    const statistics = new TraceStatistics(header);
+    statistics.add({ ...mask, phase: 'update', matrix: 'query.weight' });
+    statistics.add({ ...mask, layer: 1, matrix: 'key', tile: [2, 4], nonZero: Uint8Array.of(0b0110) });
+    statistics.add(mask);
+    statistics.add({ ...mask, sequence: 1, rows: 2, nonZero: new Uint8Array(2) });
+    const { matrices, tokens, sequences, records } = statistics.summary();
+    expect(matrices).toEqual([
+      { phase: 'forward', layer: 0, matrix: 'query', records: 2, elements: 25, zeros: 20, sparsity: 0.8 },
+      // tiles of 2 × 1 (the right edge) and of 1 × 4 (the bottom) hold something: 6 of 15 elements
+      { phase: 'forward', layer: 1, matrix: 'key', records: 1, elements: 15, zeros: 9, sparsity: 0.6 },
+      expect.objectContaining({ phase: 'update', matrix: 'query.weight', zeros: 10 }),
+    ]);
+    expect({ tokens, sequences, masks: records.mask }).toEqual({ tokens: 5, sequences: 2, masks: 4 });
   });
 });
