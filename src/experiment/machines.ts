@@ -24,6 +24,10 @@ export interface ResolvedMachine {
   readonly provenance: readonly Constant[];
 }
 
+/** A machine that is set to training plays the masks of training steps; all others play the test split's trace. */
+export const playsTraining = ({ config }: ResolvedMachine): boolean => isRecord(config) && config.phase === 'training';
+export const playsInference = (machine: ResolvedMachine): boolean => !playsTraining(machine);
+
 /** What a machine is made of, before it is resolved. */
 export interface MachineRequest {
   readonly preset?: string;

@@ -5,13 +5,22 @@ import { encodeModel } from '../graph/onnx/index.js';
 import type { Graph } from '../graph/types.js';
 import { Session } from '../runtime/session.js';
 import type { ProfilePoint, SparsityProfile } from '../techniques/profile.js';
-import type { ProfiledRule, Technique } from '../techniques/types.js';
+import type { InferenceRewrite, ProfiledRule, Technique } from '../techniques/types.js';
+import type { TraceRecord } from '../trace/types.js';
 import type { RunContext } from './api.js';
-import { always, pass, sparsityOf } from './assess.js';
+import { always, assess, pass, sparsityOf } from './assess.js';
+import type { LoadedExperiment } from './load.js';
+import { playsInference, type ResolvedMachine } from './machines.js';
 import type { EncodedSplit, Prepared } from './prepare.js';
-import type { SparsityCurve } from './result.js';
+import { silentProgress } from './progress.js';
+import type { SparsityCurve, SparsityPoint } from './result.js';
 import type { RunFolder } from './run-folder.js';
 import type { Experiment } from './schema.js';
+import { recordedSource, simulateMachines } from './simulate.js';
+import { traceHeader } from './trace-header.js';
+
+/** Test sequences whose cost on the machines is shown along the curves. */
+export const CURVE_COST_SEQUENCES = 16;
 
 export const PROFILE_FILE = 'profile.json';
 
@@ -57,38 +66,70 @@ export function profileModel<Options>(
 /** The curves of all rules on the test split; the chosen parameter is a point of the first one. */
 export function measureCurves<Options>(
   { technique, options, graph, chosen }: Profiled<Options> & { readonly chosen: number },
-  { test }: Prepared,
-  { runtime }: Experiment,
+  prepared: Prepared,
+  loaded: LoadedExperiment,
   folder: RunFolder,
   context: RunContext,
 ): Promise<SparsityCurve[]> {
+  const { runtime } = loaded.experiment;
+  const { test } = prepared;
   return folder.stage('curves', async () => {
     const curves: SparsityCurve[] = [];
+    const machines = loaded.machines.filter(playsInference);
     for (const [index, rule] of technique.profiler!.rules(graph, options, longest(test)).entries()) {
       const isOwn = index === 0;
       const values = isOwn ? [...new Set([...rule.values, chosen])].sort((a, b) => a - b) : rule.values;
       const measured = await measureRule(rule, values, test, runtime, context);
-      const points = measured.map(({ matrices: _, ...point }) => ({ ...point, costs: [] }));
+      const points: SparsityPoint[] = [];
+      for (const { matrices: _, ...point } of measured) {
+        const rewrite = rule.rewrite(point.parameter);
+        points.push({ ...point, costs: await costsOf(rewrite, machines, prepared, loaded, context) });
+      }
       curves.push({ rule: rule.rule, parameter: rule.parameter, points, ...(isOwn && { chosen }) });
     }
     return curves;
   });
 }
 
+/** What the first test sequences cost on each machine when the model is pruned this way. */
+async function costsOf(
+  rewrite: InferenceRewrite,
+  machines: readonly ResolvedMachine[],
+  { model, dataset, test }: Prepared,
+  { experiment }: LoadedExperiment,
+  { signal }: RunContext,
+): Promise<SparsityPoint['costs']> {
+  if (machines.length === 0) return [];
+  const sequences = Math.min(CURVE_COST_SEQUENCES, test.ids.length);
+  const few = { ids: test.ids.slice(0, sequences), labels: test.labels.slice(0, sequences) };
+  const records: TraceRecord[] = [];
+  const observer = { rewrite, sequences, onRecord: (record: TraceRecord) => void records.push(record) };
+  const quiet = { progress: silentProgress, signal };
+  await assess(rewrite.graph, few, '', experiment.runtime, quiet, observer);
+  const header = traceHeader({ model, dataset }, rewrite, experiment, sequences);
+  const outcomes = await simulateMachines(machines, recordedSource(header, records), quiet);
+  return outcomes.flatMap((outcome) => {
+    if (!outcome.feasible) return [];
+    const { name, cycles, energyPicojoules } = outcome;
+    return [{ machine: name, cycles, energyPicojoules }];
+  });
+}
+
 /** One session for all values: the parameter is an input of its graph. */
 export async function measureRule(
-  { rule, parameter, graph, counts, feeds }: ProfiledRule,
+  { rule, parameter, rewrite }: ProfiledRule,
   values: readonly number[],
   split: EncodedSplit,
   runtime: Experiment['runtime'],
   { progress, signal }: RunContext,
 ): Promise<ProfilePoint[]> {
+  const { graph, counts } = rewrite(values[0]!);
   const session = await Session.create(withOutputs(graph, always(counts)), runtime);
   const task = progress.task(`measuring ${rule}`, values.length, 'points');
   const points: ProfilePoint[] = [];
   try {
     for (const value of values) {
-      const { metrics, zeros } = await pass(session, split, { feeds: feeds(value), counts, signal });
+      const { metrics, zeros } = await pass(session, split, { feeds: rewrite(value).feeds, counts, signal });
       points.push({
         parameter: value,
         sparsity: sparsityOf(zeros),

@@ -4,19 +4,20 @@ import { TandemError } from '../errors.js';
 import { writeReport } from '../report/files.js';
 import { csv } from '../report/tables.js';
 import { TraceWriter } from '../trace/files.js';
-import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
 import { TraceStatistics } from '../trace/statistics.js';
-import type { TraceHeader, TraceRecord } from '../trace/types.js';
-import { tandemVersion } from '../version.js';
+import type { TraceRecord } from '../trace/types.js';
 import type { Pipeline, RunContext, TrainingSummary } from './api.js';
 import { assess, sparsityOf } from './assess.js';
 import { writable, writeFailure } from './file-errors.js';
 import type { LoadedExperiment } from './load.js';
+import { playsInference, playsTraining, type ResolvedMachine } from './machines.js';
 import { headStatistics, type Measured, type Outcome, resultOf } from './outcome.js';
 import type { MachineOutcome, RunResult } from './result.js';
 import { RESULT_FILE, type RunFolder } from './run-folder.js';
 import { simulateMachines, traceSource } from './simulate.js';
+import { traceHeader } from './trace-header.js';
 import { type TrainedModels, trainModels } from './trained.js';
+import { TRAINING_TRACE_FILE } from './training-trace.js';
 
 export { evaluateModel, exportModel } from './models.js';
 
@@ -90,12 +91,12 @@ function measure(
   context: RunContext,
 ): Promise<Measured> {
   const { prepared, baseline, adapted } = models;
-  const { runtime, trace, seed, technique } = loaded.experiment;
+  const { runtime, trace } = loaded.experiment;
   const { test } = prepared;
   return folder.stage('measure', async (stage) => {
     const plain = await assess(baseline, test, 'testing baseline', runtime, context);
     const sequences = trace.sequences === 'all' ? test.ids.length : Math.min(trace.sequences, test.ids.length);
-    const header = traceHeader(models, technique.name, sequences, seed);
+    const header = traceHeader(prepared, adapted, loaded.experiment, sequences);
     const statistics = new TraceStatistics(header);
     const tracePath = await stage.path(TRACE_FILE);
     const writer = await writable(tracePath, () => TraceWriter.create(tracePath, header));
@@ -127,31 +128,13 @@ function measure(
   });
 }
 
-function traceHeader(
-  { prepared, adapted }: TrainedModels,
-  technique: string,
-  sequences: number,
-  seed: number,
-): TraceHeader {
-  const { model, dataset } = prepared;
-  const { headsPerLayer } = adapted;
-  const architecture = model.architecture && { [ARCHITECTURE_NOTE]: JSON.stringify(model.architecture) };
-  return {
-    producer: `tandem ${tandemVersion}`,
-    model: model.name,
-    task: dataset.name,
-    technique,
-    sequences,
-    layers: headsPerLayer.length,
-    headsPerLayer,
-    notes: { seed: String(seed), model: model.provenance.sha256, data: dataset.sha256.test, ...architecture },
-  };
-}
-
 function simulate(loaded: LoadedExperiment, folder: RunFolder, context: RunContext): Promise<MachineOutcome[]> {
   return folder.stage('simulate', async () => {
-    if (loaded.machines.length === 0) return [];
-    return simulateMachines(loaded.machines, await traceSource(folder.file(TRACE_FILE)), context);
+    const play = async (machines: readonly ResolvedMachine[], file: string) =>
+      machines.length === 0 ? [] : simulateMachines(machines, await traceSource(folder.file(file)), context);
+    const inference = await play(loaded.machines.filter(playsInference), TRACE_FILE);
+    const training = await play(loaded.machines.filter(playsTraining), TRAINING_TRACE_FILE);
+    return [...inference, ...training];
   });
 }
 
@@ -162,8 +145,9 @@ function measureTradeoff(
   folder: RunFolder,
   context: RunContext,
 ): Promise<Outcome['tradeoff']> {
-  const { test } = models.prepared;
-  const header = traceHeader(models, experiment.technique.name, test.ids.length, experiment.seed);
+  const { prepared, adapted } = models;
+  const { test } = prepared;
+  const header = traceHeader(prepared, adapted, experiment, test.ids.length);
   return folder.stage('trade-off', async () => {
     const points: Outcome['tradeoff'][number][] = [];
     for (const shift of experiment.tradeoff.shifts) {

@@ -3,7 +3,7 @@ import { TandemError } from '../errors.js';
 import { withRatios } from '../report/ratios.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, Workload } from '../simulator/types.js';
 import { openTrace } from '../trace/files.js';
-import type { TraceHeader } from '../trace/types.js';
+import type { TraceHeader, TraceRecord } from '../trace/types.js';
 import { readTopology } from '../workload/files.js';
 import type { TransformerArchitecture } from '../workload/transformer.js';
 import type { RunContext } from './api.js';
@@ -36,6 +36,19 @@ export async function traceSource(path: string): Promise<WorkloadSource> {
     },
   };
 }
+
+/** Records in memory. */
+export const recordedSource = (header: TraceHeader, records: readonly TraceRecord[]): WorkloadSource => ({
+  kind: 'trace',
+  name: 'recorded',
+  size: records.length,
+  async open() {
+    async function* stream() {
+      yield* records;
+    }
+    return { kind: 'trace', header, records: stream() };
+  },
+});
 
 /** @throws what `readTopology` throws */
 export function gemmSource(path: string): WorkloadSource {

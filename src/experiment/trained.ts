@@ -2,11 +2,12 @@
 import { TandemError } from '../errors.js';
 import type { Graph, Tensor } from '../graph/types.js';
 import { techniques } from '../techniques/registry.js';
-import type { InferenceRewrite, Parameters, Technique } from '../techniques/types.js';
+import type { InferenceRewrite, Parameters, Technique, TrainingRewrite } from '../techniques/types.js';
 import type { RunContext } from './api.js';
 import { measureRanges } from './assess.js';
 import { fineTune } from './fine-tune.js';
 import type { LoadedExperiment } from './load.js';
+import { playsTraining } from './machines.js';
 import { type Prepared, prepare, requireExamples } from './prepare.js';
 import { measureCurves, profileModel } from './profile.js';
 import type { RunResult, SparsityCurve, TrainingPoint } from './result.js';
@@ -48,6 +49,7 @@ export async function trainModels(
   const options = technique.schema.parse(given);
   const calibrated = technique.calibrated(graph, options);
   if (technique.profiler) requireProfilable(technique, prepared, experiment);
+  requireTrainingMasks(loaded, technique.forTraining(graph, options));
   const common = [prepared, experiment, folder, context] as const;
 
   const warm = await fineTune({ stage: 'warm-up', graph }, ...common);
@@ -77,13 +79,29 @@ export async function trainModels(
     shifted: (shift) => forInference(shiftedBy(learned.parameters, rewrite?.trainable ?? [], shift)),
     points: [...warm.points, ...plain.points, ...learned.points],
     trainingTrace: learned.trace,
-    curves: settled && (() => measureCurves({ ...profiled, chosen: settled.parameter }, ...common)),
+    curves:
+      settled && (() => measureCurves({ ...profiled, chosen: settled.parameter }, prepared, loaded, folder, context)),
   };
 }
 
 /** The last stage of training: once it is done, the models are there. */
 export const lastTrainingStage = ({ technique }: Experiment): string =>
   techniques.get(technique.name).profiler ? 'profile' : 'calibrate';
+
+/** Before hours of training: machines that are set to training need the masks of one. */
+function requireTrainingMasks({ experiment, machines }: LoadedExperiment, rewrite: TrainingRewrite | undefined): void {
+  const at = machines.findIndex(playsTraining);
+  if (at < 0 || (rewrite?.observer && experiment.training.steps > 0)) return;
+  const { name } = experiment.technique;
+  throw new TandemError(
+    'TANDEM_CONFIG_INVALID',
+    `Training with "${name}" records no zeros for "${machines[at]!.name}".`,
+    {
+      place: `machines.${at}`,
+      remedy: 'Use a technique that prunes while training, such as dynaprop, or a machine with phase: inference.',
+    },
+  );
+}
 
 function requireProfilable({ name }: Technique, { dataset }: Prepared, { tradeoff }: Experiment): void {
   requireExamples(dataset, ['validation']);

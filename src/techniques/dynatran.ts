@@ -86,10 +86,6 @@ export interface PrunedGraph {
   readonly counts: SparsityCounts;
 }
 
-/** What prunes: 'magnitude' adds the input `dynatran.threshold`; 'top-k' adds `dynatran.k` and prunes probabilities alone. */
-const RULES = { magnitude: magnitudeRule, 'top-k': topKRule };
-type RuleName = keyof typeof RULES;
-
 /**
  * Prunes a model's activations and counts their zeros.
  * @throws TANDEM_MODEL_UNSUPPORTED
@@ -116,11 +112,13 @@ export function prunedGraph(graph: Graph, ruleOf: (b: GraphBuilder) => Rule): Pr
 /** Prunes a matrix, in their order: gives the value that takes its place. */
 export type Rule = (value: string, matrix: string, scale: number, hint: string) => string;
 
+/** By the input `dynatran.threshold`. */
 function magnitudeRule(b: GraphBuilder): Rule {
   const used = effectiveThreshold(b, b.input(THRESHOLD_INPUT, 'float32', []));
   return (value, _, scale, hint) => prunedBelow(b, value, used, scale, hint);
 }
 
+/** By the input `dynatran.k`; probabilities alone. */
 function topKRule(b: GraphBuilder): Rule {
   const k = b.input(TOP_K_INPUT, 'int64', []);
   return (value, matrix, _, hint) =>
@@ -138,12 +136,14 @@ function forInference(graph: Graph, { threshold, weightThreshold }: DynatranOpti
   return asInference(lean, prunedGraph(lean, magnitudeRule), thresholdFeeds(threshold));
 }
 
+type CountingRewrite = InferenceRewrite & { readonly counts: SparsityCounts };
+
 /** @param lean the model that was pruned */
 export function asInference(
   lean: Graph,
   { graph: rewritten, points, observed, counts }: PrunedGraph,
   feeds: Feeds,
-): InferenceRewrite {
+): CountingRewrite {
   const weights = points.weights.map((point) => ({ ...point, tensor: lean.initializers.get(point.weight)! }));
   const kept = [...observed.map((one) => one.observed), counts.zeros, counts.elements];
   return {
@@ -165,28 +165,29 @@ function withoutDeadNodes(graph: Graph, kept: readonly string[]): Graph {
 
 function rules(graph: Graph, { weightThreshold, grid, topK }: DynatranOptions, tokens: number): ProfiledRule[] {
   const values = sorted([0, ...grid]);
-  const byMagnitude = (rule: string, model: Graph): ProfiledRule => ({
-    rule,
-    parameter: 'τ',
-    values,
-    feeds: thresholdFeeds,
-    ...countingGraph(model, 'magnitude'),
-  });
+  const along = (
+    rule: string,
+    parameter: string,
+    values: readonly number[],
+    at: ProfiledRule['rewrite'],
+  ): ProfiledRule => ({ rule, parameter, values, rewrite: at });
+  const byMagnitude = (rule: string, model: Graph) =>
+    along(rule, 'τ', values, movable(model, magnitudeRule, thresholdFeeds));
   const plain = byMagnitude('dynatran', graph);
-  const topped: ProfiledRule = {
-    rule: 'top-k',
-    parameter: 'k',
-    values: sorted(topK.filter((k) => k <= tokens)),
-    feeds: topKFeeds,
-    ...countingGraph(graph, 'top-k'),
-  };
+  const ks = sorted(topK.filter((k) => k <= tokens));
+  const topped = along('top-k', 'k', ks, movable(graph, topKRule, topKFeeds));
   if (weightThreshold === undefined) return [plain, topped];
   return [byMagnitude('dynatran + weight pruning', withPrunedWeights(graph, weightThreshold)), plain, topped];
 }
 
-function countingGraph(graph: Graph, by: RuleName): Pick<ProfiledRule, 'graph' | 'counts'> {
-  const { graph: rewritten, counts } = prunedGraph(graph, RULES[by]);
-  return { graph: withoutDeadNodes(rewritten, [counts.zeros, counts.elements]), counts };
+/** The model pruned by a rule, rewritten once, at any value of the rule's parameter. */
+function movable(
+  model: Graph,
+  rule: (b: GraphBuilder) => Rule,
+  feeds: (value: number) => Feeds,
+): ProfiledRule['rewrite'] {
+  const rewrite = asInference(model, prunedGraph(model, rule), {});
+  return (value) => ({ ...rewrite, feeds: feeds(value) });
 }
 
 const sorted = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);

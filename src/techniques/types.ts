@@ -100,16 +100,15 @@ export interface SparsityCounts {
   readonly matrices: readonly { readonly layer: number; readonly matrix: string }[];
 }
 
-/** A pruning rule whose curves are measured with one graph: its parameter is an input. */
+/** A pruning rule whose curves are measured: its parameter is an input of one graph. */
 export interface ProfiledRule {
   /** As curves name it, with what moves along them: "dynatran" and "τ", "top-k" and "k". */
   readonly rule: string;
   readonly parameter: string;
-  readonly graph: Graph;
-  readonly counts: SparsityCounts;
   /** Where to measure, in ascending order. */
   readonly values: readonly number[];
-  feeds(value: number): Feeds;
+  /** The pruned model at a value: the same graph for all of them, with other feeds. It counts its zeros. */
+  rewrite(value: number): InferenceRewrite & { readonly counts: SparsityCounts };
 }
 
 /** Chooses a parameter of the technique from curves that are measured beside the test split. */

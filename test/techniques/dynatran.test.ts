@@ -392,16 +392,17 @@ describe('top-k', () => {
   test('is a rule of the profiler, with k as an input, up to the longest text', async () => {
     const [, rule] = dynatran.profiler.rules(bert, dynatranOptions.parse({ threshold: 0 }), 5);
     expect([rule!.rule, rule!.parameter, rule!.values]).toEqual(['top-k', 'k', [1, 2, 4]]);
-    const fetch = withOutputs(rule!.graph, ['logits', rule!.counts.zeros]);
+    const { graph, counts } = rule!.rewrite(1);
+    const fetch = withOutputs(graph, ['logits', counts.zeros]);
     const zeros = await Promise.all(
       [1, 2, 4, 5].map(async (k) => {
-        const outputs = await run(fetch, { ...collate(ROWS), ...rule!.feeds(k) });
-        return (outputs[rule!.counts.zeros]!.data as Float64Array).reduce((sum, count) => sum + count, 0);
+        const outputs = await run(fetch, { ...collate(ROWS), ...rule!.rewrite(k).feeds });
+        return (outputs[counts.zeros]!.data as Float64Array).reduce((sum, count) => sum + count, 0);
       }),
     );
     expect(zeros).toEqual([...zeros].sort((a, b) => b - a));
     expect(zeros.at(-1)).toBe(0);
-    const same = await run(fetch, { ...collate(ROWS), ...rule!.feeds(5) });
+    const same = await run(fetch, { ...collate(ROWS), ...rule!.rewrite(5).feeds });
     expect(same.logits!.data).toEqual((await run(bert, collate(ROWS))).logits!.data);
   });
 });
@@ -422,7 +423,7 @@ describe('options', () => {
       ['top-k', [1, 2, 4]],
     ]);
     const weight = (graph: Graph) => graph.initializers.get('layer0.query.weight')!.data;
-    expect(weight(rules[0]!.graph)).toEqual(weight(dynatran.forInference(bert, options).graph));
-    expect(weight(rules[1]!.graph)).toBe(weight(bert));
+    expect(weight(rules[0]!.rewrite(0).graph)).toEqual(weight(dynatran.forInference(bert, options).graph));
+    expect(weight(rules[1]!.rewrite(0).graph)).toBe(weight(bert));
   });
 });
