@@ -1,6 +1,11 @@
 /**
  * DynaProp (TransCODE: Tuli & Jha, IEEE TCAD 2023): DynaTran's magnitude rule inside training, on forward activations, on
  * the gradients that travel back, and on the gradients of the weights.
+ *
+ * The published code prunes the gradients of parameters after clipping, just before the optimiser's step; activation
+ * gradients pruned on their way are recalled from the paper. Here all are pruned where they are made: norm, clipping and
+ * AdamW see pruned gradients, and an absolute τ_T holds for gradients as they are before clipping. Where a step averages
+ * several batches, each one's gradients are pruned.
  */
 import { z } from 'zod';
 import type { GraphBuilder } from '../graph/builder.js';
