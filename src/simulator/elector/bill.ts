@@ -4,7 +4,7 @@ import type { Footprint } from './buffers.js';
 import type { ElectorConfig } from './config.js';
 import { WORD_BITS } from './constants.js';
 import type { PlayedOperation, Transfer } from './engine.js';
-import type { Matrix, Operation } from './program.js';
+import type { Matrix, Operation } from './operations.js';
 import { FIFO_WORDS } from './tile-costs.js';
 import type { OperandReads } from './units.js';
 

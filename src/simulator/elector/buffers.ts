@@ -2,7 +2,7 @@
 
 import type { ElectorConfig } from './config.js';
 import { type BufferName, bufferMegabytes, WORD_BITS } from './constants.js';
-import type { Matrix } from './program.js';
+import type { Matrix } from './operations.js';
 
 const BITS_PER_MEGABYTE = 8 * 2 ** 20;
 

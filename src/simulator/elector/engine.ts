@@ -3,10 +3,11 @@
  * buffers and there is room for their result; what they take on the units is said by `OperationCosts`, tile by tile or
  * in closed form. Main memory works ahead of the units as far as the buffers allow.
  */
-import { Buffers, type FillChange, type Footprint, footprint, type Room } from './buffers.js';
+import { Buffers, type FillChange, type Footprint, type Room } from './buffers.js';
 import type { ElectorConfig } from './config.js';
 import { type Bandwidth, BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
-import type { Matrix, Operation, Program } from './program.js';
+import { isThere, MatrixState, streams } from './matrix-state.js';
+import type { Matrix, Operation, Program } from './operations.js';
 import type { OperationCosts } from './tile-costs.js';
 import type { Dispatch } from './units.js';
 
@@ -51,45 +52,8 @@ export interface Misfit {
   readonly operation: string;
 }
 
-type Place = 'nowhere' | 'memory' | 'arriving' | 'buffer' | 'leaving';
-
-class MatrixState {
-  place: Place;
-  /** Main memory holds it too: it can leave a buffer without a transfer. */
-  clean: boolean;
-  writersLeft = 0;
-  /** Program positions of the operations that read it, ascending, and how many of them are done. */
-  readonly readers: number[] = [];
-  readsDone = 0;
-  /** Admitted operations that need it where it is. */
-  pins = 0;
-  /** Admitted operations that wait to read it, and those that wait to add to it. */
-  waitingReaders: number[] = [];
-  waitingWriters: number[] = [];
-  /** What it takes in its buffer: all of it, or a window that it streams through. */
-  room: Footprint = { data: 0, mask: 0 };
-  /** Cycle in which the last of it comes through its window. */
-  streamedUntil = 0;
-  #size: Footprint | undefined;
-
-  constructor(
-    readonly matrix: Matrix,
-    readonly costs: OperationCosts,
-    /** A machine without sparsity modules has no masks. */
-    readonly masked: boolean,
-  ) {
-    this.place = matrix.stored ? 'memory' : 'nowhere';
-    this.clean = matrix.stored;
-  }
-
-  /** Found when first asked for: masks of what is far ahead need not be held. */
-  get size(): Footprint {
-    const { shared, rows, columns } = this.matrix;
-    const elements = (shared ? 1 : this.costs.sequences) * rows * columns;
-    this.#size ??= footprint(this.costs.nonZeros(this.matrix), this.masked ? elements : 0);
-    return this.#size;
-  }
-}
+/** Operations ahead of the units for which something has to leave. More made training slower in trials. */
+const EVICTS_AHEAD = 16;
 
 interface Event {
   readonly cycle: number;
@@ -123,6 +87,8 @@ class Engine {
   readonly #memoryRate: number;
   #memoryFree = 0;
   #next = 0;
+  /** Operations that have got their room and are not done. */
+  #unfinished = 0;
   #now = 0;
   #leaving: Room = { activation: 0, weight: 0, mask: 0 };
 
@@ -141,8 +107,8 @@ class Engine {
     const embedding = this.#states[program.embedding.id]!.size;
     const { weight, mask } = this.#buffers.size;
     this.#window = { data: Math.max(0, weight - embedding.data) / 2, mask: Math.max(0, mask - embedding.mask) / 4 };
-    for (const { id, reads, writes } of program.operations) {
-      for (const matrix of reads) this.#states[matrix.id]!.readers.push(id);
+    for (const { id, touches, writes } of program.operations) {
+      for (const matrix of touches) this.#states[matrix.id]!.users.push(id);
       this.#states[writes.id]!.writersLeft++;
     }
   }
@@ -151,9 +117,9 @@ class Engine {
     const embedding = this.#states[this.program.embedding.id]!;
     // It stays for as long as the machine runs.
     this.#pin(embedding);
+    const misfit = this.#misfit(this.#roomFor([embedding]), 'embedding');
+    if (misfit) return misfit;
     if (embeddingResident) {
-      const misfit = this.#misfit(this.#roomFor([embedding]), 'embedding');
-      if (misfit) return misfit;
       this.#buffers.take(embedding.matrix, embedding.room, 0);
       embedding.place = 'buffer';
     }
@@ -165,7 +131,7 @@ class Engine {
         this.#now = event.cycle;
         event.apply();
       } else if (this.#next === operations.length) break;
-      else return this.#stuck(operations[this.#next]!);
+      else return this.#stuck();
     }
     const { size, free } = this.#buffers;
     const left = (name: BufferName) => size[name] - free[name];
@@ -187,8 +153,9 @@ class Engine {
       const states = operation.touches.map(({ id }) => this.#states[id]!);
       const absent = states.filter(({ place }) => place === 'nowhere' || place === 'memory');
       for (const state of states) this.#pin(state);
-      // What is on its way out comes back once it is gone.
-      const blocked = states.some(({ place }) => place === 'leaving') || !this.#makeRoom(this.#roomFor(absent));
+      // What is on its way out comes back once it is gone; what streams by for another operation comes anew.
+      const passing = states.some((state) => state.place === 'leaving' || (state.pins > 1 && streams(state)));
+      const blocked = passing || !this.#makeRoom(this.#roomFor(absent));
       if (blocked) {
         for (const state of states) this.#unpin(state);
         return;
@@ -198,6 +165,7 @@ class Engine {
       const missing = this.#await(operation);
       this.#missing[operation.id] = missing;
       this.#next++;
+      this.#unfinished++;
       if (missing === 0) this.#start(operation);
     }
   }
@@ -210,10 +178,14 @@ class Engine {
     } else state.place = 'buffer';
   }
 
-  /** Frees what is needed furthest in the future (Belady) until `room` is there. @returns whether it is */
+  /**
+   * Frees what is needed furthest in the future (Belady) until `room` is there. Further ahead of the units it waits for
+   * what they give back instead. @returns whether there is room
+   */
   #makeRoom(room: Room): boolean {
     for (const buffer of ['activation', 'weight', 'mask'] as const) {
       while (this.#buffers.free[buffer] + this.#leaving[buffer] < room[buffer]) {
+        if (this.#unfinished > EVICTS_AHEAD) return false;
         const victim = this.#victim(buffer);
         if (!victim) return false;
         this.#evict(victim);
@@ -228,7 +200,7 @@ class Engine {
     let furthest = -1;
     for (const state of this.#evictable) {
       if (buffer !== 'mask' && state.matrix.buffer !== buffer) continue;
-      const next = state.readers[state.readsDone] ?? Number.POSITIVE_INFINITY;
+      const next = state.users[state.usesDone] ?? Number.POSITIVE_INFINITY;
       if (next > furthest) [best, furthest] = [state, next];
     }
     return best;
@@ -329,9 +301,12 @@ class Engine {
     this.#at(done, () => this.#finish(operation));
   }
 
-  #finish({ reads, writes, touches }: Operation): void {
-    for (const { id } of reads) this.#states[id]!.readsDone++;
-    for (const { id } of touches) this.#unpin(this.#states[id]!);
+  #finish({ writes, touches }: Operation): void {
+    this.#unfinished--;
+    for (const { id } of touches) {
+      this.#states[id]!.usesDone++;
+      this.#unpin(this.#states[id]!);
+    }
     const result = this.#states[writes.id]!;
     result.writersLeft--;
     result.clean = false;
@@ -339,10 +314,16 @@ class Engine {
     for (const { id } of touches) this.#drop(this.#states[id]!);
   }
 
-  /** What nobody reads any more gives its room back; what must last goes to main memory first. */
+  /**
+   * What nobody uses any more gives its room back; what must last goes to main memory first. Of what streamed through a
+   * window no more is there than its end: the next user needs it again.
+   */
   #drop(state: MatrixState): void {
-    if (state.pins > 0 || state.writersLeft > 0 || state.readsDone < state.readers.length) return;
-    if (state.place !== 'buffer') return;
+    if (state.pins > 0 || state.place !== 'buffer') return;
+    if (state.usesDone < state.users.length) {
+      if (streams(state)) this.#evict(state);
+      return;
+    }
     if (state.matrix.kept && !state.clean) this.#evict(state);
     else {
       state.place = 'nowhere';
@@ -363,13 +344,21 @@ class Engine {
     this.#events.splice(low, 0, { cycle, apply });
   }
 
-  /** Nothing moves and the operation does not fit: it needs more than there is beside what must stay. */
-  #stuck(operation: Operation): Misfit {
-    const states = operation.touches.map(({ id }) => this.#states[id]!);
-    const pinned = this.#states.filter(
-      (state) => state.pins > 0 && state.place === 'buffer' && !states.includes(state),
-    );
-    return this.#misfit(this.#roomFor([...states, ...pinned]), operation.name)!;
+  /**
+   * Nothing moves and the next operation does not fit: beside the embedding it needs more than there is. What is asked for
+   * is enough for every operation.
+   */
+  #stuck(): Misfit {
+    const embedding = this.#states[this.program.embedding.id]!;
+    const demands = this.program.operations.slice(this.#next).map(({ name, touches }) => {
+      const room = this.#roomFor([...new Set([embedding, ...touches.map(({ id }) => this.#states[id]!)])]);
+      for (const matrix of touches) this.costs.release(matrix);
+      return { name, room };
+    });
+    const { buffer } = this.#misfit(demands[0]!.room, demands[0]!.name)!;
+    const most = demands.reduce((a, b) => (b.room[buffer] > a.room[buffer] ? b : a));
+    const boundBits = this.#buffers.size[buffer];
+    return { buffer, demandBits: most.room[buffer], boundBits, operation: most.name };
   }
 
   #roomFor(states: readonly MatrixState[]): Room {
@@ -394,5 +383,3 @@ class Engine {
     return buffer && { buffer, demandBits: room[buffer], boundBits: size[buffer], operation };
   }
 }
-
-const isThere = ({ place, writersLeft }: MatrixState): boolean => place === 'buffer' && writersLeft === 0;

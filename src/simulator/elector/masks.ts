@@ -5,7 +5,7 @@
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { MaskRecord } from '../../trace/types.js';
 import type { ElectorConfig } from './config.js';
-import type { MaskPlace, Matrix } from './program.js';
+import type { MaskPlace, Matrix } from './operations.js';
 
 /** Non-zeros of a matrix, row-major, one byte an element: 1 where it is not zero. */
 export interface ZeroMask {

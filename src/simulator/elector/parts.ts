@@ -2,7 +2,7 @@
 
 import type { ElectorConfig } from './config.js';
 import { type Misfit, type Played, play } from './engine.js';
-import type { Program } from './program.js';
+import type { Program } from './operations.js';
 import type { OperationCosts } from './tile-costs.js';
 
 /** One play of the program, and how many parts of the batch it stands for. */

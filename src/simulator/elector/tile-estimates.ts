@@ -3,11 +3,11 @@
  * independently of each other. The engine plays both alike, so the two modes differ only in what is estimated here.
  */
 import type { ElectorConfig } from './config.js';
-import type { Convolution, Matrix, Operand, Operation, Pass, Product } from './program.js';
+import type { Convolution, Matrix, Operand, Operation, Pass, Product } from './operations.js';
 import { SegmentPool } from './segments.js';
-import { FIFO_WORDS, type OperationCosts } from './tile-costs.js';
+import { FIFO_WORDS, type OperationCosts, reachOf, tilesOf, wholeReads } from './tile-costs.js';
 import { countReused, expectedCeiling, largestOf } from './tile-statistics.js';
-import { type Dispatch, NO_READS, type OperandReads } from './units.js';
+import type { Dispatch, OperandReads } from './units.js';
 
 /** An operation's tiles without their place in time. */
 interface Estimate {
@@ -62,7 +62,7 @@ export class TileEstimates implements OperationCosts {
   release(): void {}
 
   dispatch(operation: Operation, ready: number): Dispatch {
-    if (operation.kind === 'gather') return { start: ready, end: ready, ...NOTHING };
+    if (operation.kind === 'gather') return this.#gather(operation, ready);
     const estimate = this.#estimate(operation);
     const { tiles, busy, sums } = estimate;
     const { start, end } = this.#pool(operation).deal(ready, { tiles, cycles: busy / tiles, sums });
@@ -96,7 +96,7 @@ export class TileEstimates implements OperationCosts {
       const { left, right } = operation;
       return `${of(left.matrix)}${left.transposed}*${of(right.matrix)}${right.transposed}`;
     }
-    return `${operation.kind}${operation.reads.map(of).join()}${operation.kind === 'convolution' ? operation.kernel : ''}`;
+    return `${operation.kind}${operation.reads.map(of).join()}${operation.kind === 'convolution' ? `${operation.kernel}${operation.finds}` : ''}`;
   }
 
   #product({ left, right }: Product): Estimate {
@@ -151,53 +151,64 @@ export class TileEstimates implements OperationCosts {
     tiles: number,
     { pa, pb, aShared, bShared }: { pa: number; pb: number; aShared: boolean; bShared: boolean },
   ) {
-    const { tile } = this.config;
     const order = [...loopOrder];
     const sizes = order.map((name) => axes[name]!.tiles);
-    const reads = (shared: boolean, along: 'i' | 'j', density: number, edge: number): OperandReads => {
+    const reads = (shared: boolean, along: 'i' | 'j', density: number): OperandReads => {
       const fixed = order.map((name) => name === 'k' || name === along || (name === 'b' && !shared));
       const count = tiles - countReused(sizes, this.#lanes.count, fixed);
       const copies = shared ? 1 : axes.b!.size / axes.b!.tiles;
       const mean = (name: string) => axes[name]!.size / axes[name]!.tiles;
-      const words = count * copies * mean(along) * mean('k') * density;
-      return { tiles: count, words, maskBits: count * (shared ? 1 : tile.b) * edge * tile.y };
+      const elements = count * copies * mean(along) * mean('k');
+      return { tiles: count, words: elements * density, maskBits: elements };
     };
-    return { leftReads: reads(aShared, 'i', pa, tile.x), rightReads: reads(bShared, 'j', pb, tile.y) };
+    return { leftReads: reads(aShared, 'i', pa), rightReads: reads(bShared, 'j', pb) };
   }
 
-  #convolution({ input, kernel, reads }: Convolution): Estimate {
+  #convolution({ finds, input, other, kernel }: Convolution): Estimate {
     const { tile, macsPerLane } = this.config;
-    const other = reads.find((matrix) => matrix !== input)!;
-    const p = this.density(input);
-    const both = p * this.density(other);
+    const [p, q] = [this.density(input), this.density(other)];
     const { rows, columns } = input;
     const axes = { b: axis(this.sequences, tile.b), i: axis(rows, tile.x), j: axis(columns, tile.y), k: axis(1, 1) };
-    const half = (kernel - 1) >> 1;
-    // Taps that lie beyond the first or last token multiply nothing.
-    const inside = 1 - (Math.min(half, rows) * (half + 1)) / (rows * kernel);
+    const [before, behind] = reachOf({ finds, kernel });
+    // Taps that lie beyond the first or last token multiply nothing; tokens that lie there are not read.
+    const beyond = (reach: number) => Array.from({ length: reach }, (_, at) => Math.min(rows, at + 1));
+    const inside = 1 - [...beyond(before), ...beyond(behind)].reduce((sum, taps) => sum + taps, 0) / (rows * kernel);
     const tiles = axes.b.tiles * axes.i.tiles * axes.j.tiles;
+    // Tokens that are read by all tiles along the axis, those at their borders several times.
+    let reached = 0;
+    for (let row = 0; row < rows; row += tile.x)
+      reached += Math.min(rows, row + tile.x + behind) - Math.max(0, row - before);
+    const slides = finds === 'kernel gradient';
+    const leftRows = slides ? rows : reached;
+    const rightRows = slides ? reached : kernel * axes.i.tiles;
+    const rightCopies = other.shared ? axes.b.tiles : this.sequences;
     const cost = (b: number, i: number, j: number) => {
       const all = b * i * j * kernel * inside;
-      const spread = Math.sqrt(all * both * (1 - both));
-      const cycles = expectedCeiling((all * both) / macsPerLane, spread / macsPerLane, 1 / macsPerLane);
-      return { cycles: Math.max(1, cycles, Math.ceil((b * i * j * p) / FIFO_WORDS)), spread: spread / macsPerLane };
+      const spread = Math.sqrt(all * p * q * (1 - p * q)) / macsPerLane;
+      const cycles = expectedCeiling((all * p * q) / macsPerLane, spread, 1 / macsPerLane);
+      const wide = Math.min(rows, i + before + behind);
+      const words = Math.max(
+        b * (slides ? i : wide) * j * p,
+        (other.shared ? 1 : b) * (slides ? wide : kernel) * j * q,
+      );
+      return { cycles: Math.max(1, cycles, Math.ceil(words / FIFO_WORDS)), spread };
     };
     const { busy, sums } = sumOverTiles(axes, 'bijk', this.#lanes.count, (b, i, j) => cost(b, i, j).cycles);
     const dense = this.sequences * rows * columns * kernel;
-    const words = this.sequences * rows * columns * p;
+    const reads = (elements: number, density: number) => ({ tiles, words: elements * density, maskBits: elements });
     return {
       tiles,
       busy,
       sums,
       excess: this.#tail(tiles, this.#lanes.count, cost(tile.b, tile.x, tile.y).spread),
       dense,
-      executed: dense * inside * both,
-      leftReads: { tiles, words, maskBits: tiles * tile.b * tile.x * tile.y },
-      rightReads: NO_READS,
+      executed: dense * inside * p * q,
+      leftReads: reads(this.sequences * leftRows * columns, p),
+      rightReads: reads(rightCopies * rightRows * columns, q),
     };
   }
 
-  #pass({ kind, input }: Pass): Estimate {
+  #pass({ kind, input, reads }: Pass): Estimate {
     const { tile } = this.config;
     const { rows, columns, shared } = input;
     const p = this.density(input);
@@ -211,12 +222,12 @@ export class TileEstimates implements OperationCosts {
       const words = b * i * j * p;
       const deviation = Math.sqrt(words * (1 - p));
       if (kind === 'softmax') return { cycles: Math.max(1, words), spread: deviation };
-      const perWord = (tile.b * (tile.x + tile.y)) / (b * tile.x * tile.y);
+      const perWord = (tile.x + tile.y) / (tile.x * tile.y);
       const cycles = expectedCeiling(words * perWord, deviation * perWord, perWord);
       return { cycles: Math.max(1, cycles), spread: deviation * perWord };
     };
     const { busy, sums } = sumOverTiles(axes, 'bijk', units, (b, i, j) => cost(b, i, j).cycles);
-    const elements = copies * rows * columns;
+    const [leftReads, rightReads] = wholeReads(tiles, [input], reads.slice(1), this);
     return {
       tiles,
       busy,
@@ -224,13 +235,17 @@ export class TileEstimates implements OperationCosts {
       excess: this.#tail(tiles, units, cost(tile.b, tile.x, tile.y).spread),
       dense: 0,
       executed: 0,
-      leftReads: { tiles, words: elements * p, maskBits: elements },
-      rightReads: NO_READS,
+      leftReads,
+      rightReads,
     };
   }
-}
 
-const NOTHING = { busy: 0, tiles: 0, dense: 0, executed: 0, leftReads: NO_READS, rightReads: NO_READS };
+  #gather({ writes, reads }: Pass, ready: number): Dispatch {
+    const tiles = tilesOf(writes, this.sequences, this.config.tile);
+    const [leftReads, rightReads] = wholeReads(tiles, [writes], reads.slice(1), this);
+    return { start: ready, end: ready, busy: 0, tiles: 0, dense: 0, executed: 0, leftReads, rightReads };
+  }
+}
 
 const extent = ({ matrix, transposed }: Operand, of: 'rows' | 'columns'): number =>
   (of === 'rows') !== transposed ? matrix.rows : matrix.columns;

@@ -8,9 +8,9 @@ import { operationActions, transferActions, unitOf } from './bill.js';
 import type { ElectorConfig } from './config.js';
 import { BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
 import { bitsPerCycle, type Played, type PlayedOperation } from './engine.js';
+import type { Program } from './operations.js';
 import { OverTime } from './over-time.js';
 import type { PlayedPart } from './parts.js';
-import type { Program } from './program.js';
 
 const BUFFER_NAMES: readonly BufferName[] = ['activation', 'weight', 'mask'];
 const UNITS = ['MAC lanes', 'softmax', 'layer norm'] as const;
