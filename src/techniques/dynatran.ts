@@ -165,19 +165,23 @@ function withoutDeadNodes(graph: Graph, kept: readonly string[]): Graph {
 
 function rules(graph: Graph, { weightThreshold, grid, topK }: DynatranOptions, tokens: number): ProfiledRule[] {
   const values = sorted([0, ...grid]);
-  const along = (
-    rule: string,
-    parameter: string,
-    values: readonly number[],
-    at: ProfiledRule['rewrite'],
-  ): ProfiledRule => ({ rule, parameter, values, rewrite: at });
-  const byMagnitude = (rule: string, model: Graph) =>
-    along(rule, 'τ', values, movable(model, magnitudeRule, thresholdFeeds));
+  const byMagnitude = (rule: string, model: Graph): ProfiledRule => ({
+    rule,
+    parameter: 'τ',
+    values,
+    rewrite: movable(model, magnitudeRule, thresholdFeeds),
+  });
   const plain = byMagnitude('dynatran', graph);
   const ks = sorted(topK.filter((k) => k <= tokens));
-  const topped = along('top-k', 'k', ks, movable(graph, topKRule, topKFeeds));
-  if (weightThreshold === undefined) return [plain, topped];
-  return [byMagnitude('dynatran + weight pruning', withPrunedWeights(graph, weightThreshold)), plain, topped];
+  const topped: ProfiledRule = {
+    rule: 'top-k',
+    parameter: 'k',
+    values: ks,
+    rewrite: movable(graph, topKRule, topKFeeds),
+  };
+  const compared = ks.length > 0 ? [plain, topped] : [plain];
+  if (weightThreshold === undefined) return compared;
+  return [byMagnitude('dynatran + weight pruning', withPrunedWeights(graph, weightThreshold)), ...compared];
 }
 
 /** The model pruned by a rule, rewritten once, at any value of the rule's parameter. */

@@ -422,6 +422,8 @@ describe('options', () => {
       ['dynatran', [0, 0.05, 0.1]],
       ['top-k', [1, 2, 4]],
     ]);
+    const alone = dynatran.profiler.rules(bert, { ...options, weightThreshold: undefined, topK: [9] }, 5);
+    expect(alone.map(({ rule }) => rule)).toEqual(['dynatran']); // no text has 9 tokens
     const weight = (graph: Graph) => graph.initializers.get('layer0.query.weight')!.data;
     expect(weight(rules[0]!.rewrite(0).graph)).toEqual(weight(dynatran.forInference(bert, options).graph));
     expect(weight(rules[1]!.rewrite(0).graph)).toBe(weight(bert));
