@@ -13,7 +13,8 @@ export interface Footprint {
 }
 
 export const footprint = (nonZeros: number, elements: number): Footprint => ({
-  data: nonZeros * WORD_BITS,
+  // Whole bits, so that sums of them are exact.
+  data: Math.round(nonZeros * WORD_BITS),
   mask: elements,
 });
 
@@ -32,7 +33,7 @@ export class Buffers {
   readonly changes: FillChange[] = [];
 
   constructor(config: ElectorConfig) {
-    const bits = (name: BufferName) => bufferMegabytes(config, name) * BITS_PER_MEGABYTE;
+    const bits = (name: BufferName) => Math.floor(bufferMegabytes(config, name) * BITS_PER_MEGABYTE);
     this.size = { activation: bits('activation'), weight: bits('weight'), mask: bits('mask') };
     this.#free = { ...this.size };
   }

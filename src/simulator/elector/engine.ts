@@ -106,7 +106,8 @@ class Engine {
     this.#states = program.matrices.map((matrix) => new MatrixState(matrix, costs, config.sparsityModules));
     const embedding = this.#states[program.embedding.id]!.size;
     const { weight, mask } = this.#buffers.size;
-    this.#window = { data: Math.max(0, weight - embedding.data) / 2, mask: Math.max(0, mask - embedding.mask) / 4 };
+    const share = (size: number, taken: number, parts: number) => Math.floor(Math.max(0, size - taken) / parts);
+    this.#window = { data: share(weight, embedding.data, 2), mask: share(mask, embedding.mask, 4) };
     for (const { id, touches, writes } of program.operations) {
       for (const matrix of touches) this.#states[matrix.id]!.users.push(id);
       this.#states[writes.id]!.writersLeft++;
