@@ -51,7 +51,6 @@ function playTransformer(
     config,
     costs,
     sequences: config.batch,
-    embeddingResident: false,
     alike: mode === 'fast',
   });
   if (!Array.isArray(parts)) return infeasible(name, parts);
@@ -83,7 +82,7 @@ export function errorOnFirstLayer(config: ElectorConfig, architecture: Transform
   const program = buildProgram(first, config.phase, first.tokens);
   const cyclesOf = (costs: CostsOf) => {
     // One part is enough: the others differ in nothing but their zeros.
-    const parts = playParts({ program, config, costs, sequences: config.batch, embeddingResident: true, alike: true });
+    const parts = playParts({ program, config, costs, sequences: config.batch, held: [], alike: true });
     return Array.isArray(parts) ? parts[0]!.played.cycles : undefined;
   };
   const [exact, estimate] = [cyclesOf(drawn(config, first)), cyclesOf(estimated(config))];
@@ -107,7 +106,7 @@ export function designPoint(
   name: string,
 ): DesignPoint | Infeasible {
   const program = buildProgram(architecture, config.phase, architecture.tokens);
-  const batch = { sequences: config.batch, embeddingResident: false, alike: true };
+  const batch = { sequences: config.batch, alike: true };
   const parts = playParts({ program, config, costs: estimated(config), ...batch });
   if (!Array.isArray(parts)) return infeasible(name, parts);
   const actions = sumActions(
@@ -157,6 +156,7 @@ class TraceRun {
   #batch: string | undefined;
   #batches = 0;
   #parts = 0;
+  #held: readonly string[] | undefined;
   #error: number | undefined;
   #misfit: Misfit | undefined;
 
@@ -204,7 +204,7 @@ class TraceRun {
     }
     const masks = new RecordedMasks(records, this.header.headsPerLayer, this.#shared);
     const program = buildProgram(this.#architecture, config.phase, masks.tokens);
-    const batch = { sequences: masks.sequences, embeddingResident: this.#batches > 0, alike: false };
+    const batch = { sequences: masks.sequences, held: this.#held, alike: false };
     const parts = playParts({ program, config, costs: this.#costs(this.mode, masks), ...batch });
     if (!Array.isArray(parts)) {
       this.#misfit = parts;
@@ -213,6 +213,7 @@ class TraceRun {
     if (this.mode === 'fast' && this.#batches === 0) this.#error = this.#errorOf(program, parts, masks);
     this.#totals.addParts(program, parts);
     this.#parts += parts.length;
+    this.#held = parts.at(-1)!.played.held;
     this.#batches++;
   }
 
@@ -230,7 +231,8 @@ class TraceRun {
 
   /** Of the first part. */
   #errorOf(program: Program, [estimate]: readonly PlayedPart[], masks: RecordedMasks): number | undefined {
-    const exact = play(program, this.config, this.#costs('cycle', masks)(0, estimate!.sequences));
+    const costs = this.#costs('cycle', masks)(0, estimate!.sequences);
+    const exact = play(program, this.config, costs, { keepWeights: this.config.phase === 'inference' });
     return 'demandBits' in exact ? undefined : estimate!.played.cycles / exact.cycles - 1;
   }
 }
@@ -303,7 +305,7 @@ function partsRemark(batch: number, parts: readonly PlayedPart[]): string[] {
 
 const REMARKS: readonly string[] = [
   'Lanes take tile products in turn, in the loop order; a product costs its common non-zeros over the lane’s multipliers, at least one cycle, and no less than its operands take through the FIFO.',
-  'Main memory works ahead of the lanes as far as the buffers have room; what does not fit leaves for main memory, the furthest needed first; a weight that is too large streams through.',
+  'Main memory works ahead of the lanes as far as the buffers have room; what does not fit leaves for main memory, the furthest needed first; a weight that is too large streams through. In inference, weights stay for the next batch where they have room.',
   'Everything leaks for the whole run; main memory’s own leakage is not published and not modelled. Partial sums are added at no cost.',
 ];
 const DRAWN_REMARK = 'No trace: zeros are drawn independently of each other, with the configured shares.';

@@ -42,6 +42,8 @@ export interface Played {
   readonly bufferBits: Readonly<Room>;
   /** Bits left in each buffer at the end. */
   readonly resident: Readonly<Room>;
+  /** Weights that lie in their buffer at the end, by name. */
+  readonly held: readonly string[];
 }
 
 /** The operation that can never start, and what it would need. */
@@ -60,14 +62,22 @@ interface Event {
   readonly apply: () => void;
 }
 
-/** @param resident the embedding lies in its buffer already, as after an earlier batch */
+export interface PlayOptions {
+  /** The embedding lies in its buffer already, as after an earlier batch. */
+  readonly embeddingResident?: boolean;
+  /** Other weights that do, by name. */
+  readonly held?: readonly string[];
+  /** Weights stay where they are after their last use, as long as there is room: another batch of the same model follows. */
+  readonly keepWeights?: boolean;
+}
+
 export function play(
   program: Program,
   config: ElectorConfig,
   costs: OperationCosts,
-  { embeddingResident = false }: { embeddingResident?: boolean } = {},
+  options: PlayOptions = {},
 ): Played | Misfit {
-  return new Engine(program, config, costs).run(embeddingResident);
+  return new Engine(program, config, costs, options).run();
 }
 
 class Engine {
@@ -96,6 +106,7 @@ class Engine {
     readonly program: Program,
     config: ElectorConfig,
     readonly costs: OperationCosts,
+    readonly options: PlayOptions,
   ) {
     const { clockHertz } = config.technology;
     this.#bufferRate = bitsPerCycle(BUFFER_BANDWIDTH, clockHertz);
@@ -114,7 +125,9 @@ class Engine {
     }
   }
 
-  run(embeddingResident: boolean): Played | Misfit {
+  run(): Played | Misfit {
+    const { embeddingResident = false } = this.options;
+    const held = new Set(this.options.held);
     const embedding = this.#states[this.program.embedding.id]!;
     // It stays for as long as the machine runs.
     this.#pin(embedding);
@@ -124,6 +137,7 @@ class Engine {
       this.#buffers.take(embedding.matrix, embedding.room, 0);
       embedding.place = 'buffer';
     }
+    for (const state of this.#states) if (held.has(state.matrix.name)) this.#hold(state);
     const { operations } = this.program;
     for (;;) {
       this.#admit();
@@ -136,6 +150,7 @@ class Engine {
     }
     const { size, free } = this.#buffers;
     const left = (name: BufferName) => size[name] - free[name];
+    const weights = this.#states.filter(({ matrix, place }) => matrix.stored && place === 'buffer');
     return {
       cycles: this.#now,
       operations: this.#played,
@@ -143,6 +158,7 @@ class Engine {
       fills: this.#buffers.changes,
       bufferBits: size,
       resident: { activation: left('activation'), weight: left('weight'), mask: left('mask') },
+      held: weights.map(({ matrix }) => matrix.name),
     };
   }
 
@@ -201,10 +217,25 @@ class Engine {
     let furthest = -1;
     for (const state of this.#evictable) {
       if (buffer !== 'mask' && state.matrix.buffer !== buffer) continue;
-      const next = state.users[state.usesDone] ?? Number.POSITIVE_INFINITY;
+      const next = this.#nextUse(state);
       if (next > furthest) [best, furthest] = [state, next];
     }
     return best;
+  }
+
+  /** Position in the program, or in the next batch's. */
+  #nextUse({ users, usesDone, matrix }: MatrixState): number {
+    const again = matrix.stored ? users[0]! + this.program.operations.length : Number.POSITIVE_INFINITY;
+    return users[usesDone] ?? again;
+  }
+
+  /** A weight from the batch before, if all of it has room. */
+  #hold(state: MatrixState): void {
+    if (state.place !== 'memory' || !this.#makeRoom(this.#roomFor([state])) || state.room.data < state.size.data)
+      return;
+    this.#buffers.take(state.matrix, state.room, 0);
+    state.place = 'buffer';
+    this.#evictable.add(state);
   }
 
   #pin(state: MatrixState): void {
@@ -325,8 +356,9 @@ class Engine {
       if (streams(state)) this.#evict(state);
       return;
     }
+    const stays = this.options.keepWeights && state.matrix.stored && !streams(state);
     if (state.matrix.kept && !state.clean) this.#evict(state);
-    else {
+    else if (!stays) {
       state.place = 'nowhere';
       this.#evictable.delete(state);
       this.#buffers.give(state.matrix, state.room, this.#now);

@@ -17,7 +17,8 @@ export interface PartsRequest {
   readonly config: ElectorConfig;
   /** Sequences of the batch. */
   readonly sequences: number;
-  readonly embeddingResident: boolean;
+  /** What an earlier batch of the same run left in the weight buffer; undefined for the first. */
+  readonly held?: readonly string[] | undefined;
   /** Costs of sequences first … first + count − 1. */
   costs(first: number, count: number): OperationCosts;
   /** Parts of one size cost the same: one play stands for all of them. */
@@ -40,13 +41,16 @@ function playBy(count: number, request: PartsRequest): PlayedPart[] | Misfit {
   for (let first = 0; first < sequences; first += count) {
     const size = Math.min(count, sequences - first);
     const previous = parts.at(-1);
-    // The first part of a run also loads the embedding.
+    // The first part of a run also loads the embedding, and weights that then stay.
     if (alike && previous && first >= 2 * count && previous.sequences === size) {
       parts[parts.length - 1] = { ...previous, times: previous.times + 1 };
       continue;
     }
-    const embeddingResident = request.embeddingResident || first > 0;
-    const played = play(program, config, request.costs(first, size), { embeddingResident });
+    const held = previous?.played.held ?? request.held;
+    // Training changes the weights: they come anew for each part.
+    const keepWeights = config.phase === 'inference';
+    const options = { embeddingResident: held !== undefined, held: keepWeights ? held : [], keepWeights };
+    const played = play(program, config, request.costs(first, size), options);
     if ('demandBits' in played) return played;
     parts.push({ played, sequences: size, times: 1 });
   }

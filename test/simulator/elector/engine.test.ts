@@ -102,6 +102,24 @@ describe('by hand', () => {
     expect(warm.resident.weight).toBe(20);
   });
 
+  test('weights stay for the next batch where they have room, the one needed last leaving first', () => {
+    const program = chain([0, 1, 2]);
+    const batch = (config: ElectorConfig, held?: readonly string[]) => {
+      const options = { embeddingResident: held !== undefined, held, keepWeights: true };
+      return play(program, config, dense(config), options) as Played;
+    };
+    const wide = buffers(PLENTY, PLENTY);
+    const first = batch(wide);
+    expect(first.held).toEqual(['embedding', 'w0', 'w1', 'w2']);
+    expect(first.resident.weight).toBe(20 + 3 * WEIGHT);
+    expect(batch(wide, first.held).transfers).toEqual([]);
+    // Two weights have room. w2 takes that of w0, since w1 is in use; in the next batch w0 takes that of w2, needed last.
+    const narrow = buffers(PLENTY, 20 + 2 * WEIGHT);
+    const before = batch(narrow);
+    expect(before.held).toEqual(['embedding', 'w1', 'w2']);
+    expect(loads(batch(narrow, before.held))).toEqual(['w0', 'w2']);
+  });
+
   test('a weight larger than its window streams, and streams again for its next user', () => {
     const program = chain([0, 1, 0], { 0: 256 });
     const config = buffers(PLENTY, 20 + 4 * WEIGHT);
