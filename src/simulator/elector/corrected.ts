@@ -154,6 +154,7 @@ class TraceRun {
   readonly #shared = new Map<string, MaskRecord>();
   #records: MaskRecord[] = [];
   #batch: string | undefined;
+  #step: number | undefined;
   #batches = 0;
   #parts = 0;
   #held: readonly string[] | undefined;
@@ -173,6 +174,9 @@ class TraceRun {
   add(record: MaskRecord): void {
     const batch = `${record.step}/${Math.floor(record.sequence / this.config.batch)}`;
     if (this.#batch !== undefined && batch !== this.#batch) this.#play();
+    // A training step changed the weights: only the embedding's place stands.
+    if (record.step !== this.#step && this.#held) this.#held = [];
+    this.#step = record.step;
     this.#batch = batch;
     // Weights come with the first sequence, and hold until they come again.
     if (isShared(record)) this.#shared.set(keyOf(record), record);
@@ -232,7 +236,7 @@ class TraceRun {
   /** Of the first part. */
   #errorOf(program: Program, [estimate]: readonly PlayedPart[], masks: RecordedMasks): number | undefined {
     const costs = this.#costs('cycle', masks)(0, estimate!.sequences);
-    const exact = play(program, this.config, costs, { keepWeights: this.config.phase === 'inference' });
+    const exact = play(program, this.config, costs, { keepWeights: true });
     return 'demandBits' in exact ? undefined : estimate!.played.cycles / exact.cycles - 1;
   }
 }
@@ -305,7 +309,7 @@ function partsRemark(batch: number, parts: readonly PlayedPart[]): string[] {
 
 const REMARKS: readonly string[] = [
   'Lanes take tile products in turn, in the loop order; a product costs its common non-zeros over the lane’s multipliers, at least one cycle, and no less than its operands take through the FIFO.',
-  'Main memory works ahead of the lanes as far as the buffers have room; what does not fit leaves for main memory, the furthest needed first; a weight that is too large streams through. In inference, weights stay for the next batch where they have room.',
+  'Main memory works ahead of the lanes as far as the buffers have room; what does not fit leaves for main memory, the furthest needed first; a weight that is too large streams through. Weights stay for the next batch, until a training step changes them, where they have room.',
   'Everything leaks for the whole run; main memory’s own leakage is not published and not modelled. Partial sums are added at no cost.',
 ];
 const DRAWN_REMARK = 'No trace: zeros are drawn independently of each other, with the configured shares.';

@@ -47,9 +47,7 @@ function playBy(count: number, request: PartsRequest): PlayedPart[] | Misfit {
       continue;
     }
     const held = previous?.played.held ?? request.held;
-    // Training changes the weights: they come anew for each part.
-    const keepWeights = config.phase === 'inference';
-    const options = { embeddingResident: held !== undefined, held: keepWeights ? held : [], keepWeights };
+    const options = { embeddingResident: held !== undefined, held, keepWeights: true };
     const played = play(program, config, request.costs(first, size), options);
     if ('demandBits' in played) return played;
     parts.push({ played, sequences: size, times: 1 });
