@@ -206,7 +206,7 @@ class TraceRun {
         'Use the trace of a training with dynaprop, or phase=inference.',
       );
     }
-    const masks = new RecordedMasks(records, this.header.headsPerLayer, this.#shared);
+    const masks = new RecordedMasks(records, this.#shared);
     const program = buildProgram(this.#architecture, config.phase, masks.tokens);
     const batch = { sequences: masks.sequences, held: this.#held, alike: false };
     const parts = playParts({ program, config, costs: this.#costs(this.mode, masks), ...batch });
@@ -225,11 +225,11 @@ class TraceRun {
     const unknown = (matrix: Matrix) => densityBesideTrace(this.config, matrix);
     const masks = this.config.sparsityModules
       ? recorded
-      : { ...part(recorded, 0, recorded.sequences), mask: () => undefined };
+      : { ...part(recorded, 0, recorded.sequences), lengths: undefined, mask: () => undefined };
     if (mode === 'cycle') return (first, count) => new TileCosts(this.config, part(masks, first, count), unknown);
     return (first, count) => {
-      const density = measuredDensity(part(masks, first, count), unknown);
-      return new TileEstimates(this.config, count, density);
+      const taken = part(masks, first, count);
+      return new TileEstimates(this.config, count, measuredDensity(taken, unknown), taken.lengths);
     };
   }
 

@@ -3,6 +3,7 @@
  * trace, or drawn with the configured shares of zeros from a fixed seed.
  */
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { ACTIVATIONS } from '../../trace/matrices.js';
 import type { MaskRecord } from '../../trace/types.js';
 import type { ElectorConfig } from './config.js';
 import type { MaskPlace, Matrix } from './operations.js';
@@ -19,6 +20,8 @@ export interface MaskSource {
   readonly sequences: number;
   /** Tokens of the longest sequence. */
   readonly tokens: number;
+  /** Tokens of each sequence, where they are not all as long. */
+  readonly lengths?: readonly number[] | undefined;
   /** @returns undefined when nothing is known of the matrix */
   mask(matrix: Matrix, sequence: number): ZeroMask | undefined;
 }
@@ -32,6 +35,7 @@ export function assumedDensity({ sparsity }: ElectorConfig, content: MaskPlace['
 export const part = (source: MaskSource, first: number, count: number): MaskSource => ({
   sequences: count,
   tokens: source.tokens,
+  lengths: source.lengths?.slice(first, first + count),
   mask: (matrix, sequence) => source.mask(matrix, first + sequence),
 });
 
@@ -64,19 +68,21 @@ export function drawnMask(matrix: Matrix, sequence: number, density: number): Ze
 export class RecordedMasks implements MaskSource {
   readonly #records = new Map<string, MaskRecord>();
   readonly #numbers: number[] = [];
-  #tokens = 1;
+  readonly lengths: readonly number[];
 
   /** @param shared masks of weights, which hold for all sequences */
   constructor(
     records: readonly MaskRecord[],
-    readonly headsPerLayer: readonly number[],
     readonly shared: ReadonlyMap<string, MaskRecord> = new Map(),
   ) {
     this.#numbers = [...new Set(records.map(({ sequence }) => sequence))].sort((a, b) => a - b);
+    const lengths = new Map<number, number>();
     for (const record of records) {
       this.#records.set(`${record.sequence}/${keyOf(record)}`, record);
-      if (record.matrix === 'query' || record.matrix === 'context') this.#tokens = Math.max(this.#tokens, record.rows);
+      const ofTokens = record.matrix === ACTIVATIONS.context || record.matrix === ACTIVATIONS.query;
+      if (ofTokens) lengths.set(record.sequence, record.rows);
     }
+    this.lengths = this.#numbers.map((number) => lengths.get(number) ?? 1);
   }
 
   get sequences(): number {
@@ -84,22 +90,39 @@ export class RecordedMasks implements MaskSource {
   }
 
   get tokens(): number {
-    return this.#tokens;
+    return Math.max(1, ...this.lengths);
   }
 
-  mask({ rows, columns, mask: place, shared }: Matrix, sequence: number): ZeroMask | undefined {
-    if (place.matrix === undefined) return undefined;
+  mask(matrix: Matrix, sequence: number): ZeroMask | undefined {
+    const { rows, columns, mask: place, shared } = matrix;
+    if (place.matrix === undefined) return this.#withoutPadding(matrix, sequence);
     const key = keyOf({ ...place, matrix: place.matrix });
     const record = shared
       ? (this.shared.get(key) ?? this.#records.get(`${this.#numbers[0]}/${key}`))
       : this.#records.get(`${this.#numbers[sequence]}/${key}`);
-    if (!record) return undefined;
-    const blocked = place.matrix === 'scores' || place.matrix === 'probabilities';
-    const height = blocked ? record.rows / this.headsPerLayer[place.layer]! : record.rows;
+    if (!record) return this.#withoutPadding(matrix, sequence);
+    const blocked = isOverTokens(matrix);
+    // Heads stand below each other, each as high as it is wide.
+    const height = blocked ? record.columns : record.rows;
     const firstRow = blocked ? place.rowBlock * height : place.firstRow;
     return cutOut(record, { firstRow, firstColumn: place.firstColumn, height, rows, columns });
   }
+
+  /** What the trace leaves out has no zeros but those of padding. */
+  #withoutPadding(matrix: Matrix, sequence: number): ZeroMask | undefined {
+    const { rows, columns, shared } = matrix;
+    if (shared) return undefined;
+    const length = Math.min(rows, this.lengths[sequence]!);
+    const nonZero = new Uint8Array(rows * columns);
+    if (!isOverTokens(matrix)) nonZero.fill(1, 0, length * columns);
+    else for (let row = 0; row < length; row++) nonZero.fill(1, row * columns, row * columns + length);
+    return { rows, columns, nonZero };
+  }
 }
+
+/** Scores and what follows from them: their columns are tokens too. */
+export const isOverTokens = ({ mask }: Matrix): boolean =>
+  mask.matrix === ACTIVATIONS.scores || mask.matrix === ACTIVATIONS.probabilities;
 
 export const keyOf = ({ phase, layer, matrix }: { phase: string; layer: number; matrix: string }): string =>
   `${phase}/${layer}/${matrix}`;
