@@ -37,6 +37,8 @@ const scaled = (value: number, [low, high]: Interval): readonly [number, number]
 
 export class Composition {
   readonly #instances = new Map<string, ComponentInstance>();
+  /** Components that leak only while they do an action that takes a cycle, by that action. */
+  readonly #gated = new Map<string, string>();
 
   constructor(readonly technology: Technology) {}
 
@@ -47,6 +49,13 @@ export class Composition {
       throw new TandemError('TANDEM_INTERNAL', `There cannot be ${count} of the component "${name}".`);
     }
     this.#instances.set(name, { name, count, cost });
+    return this;
+  }
+
+  /** Switches instances off while they do not do `action`, each of which takes one of them a cycle. */
+  gate(name: string, action: string): this {
+    this.energyOf(name, action);
+    this.#gated.set(name, action);
     return this;
   }
 
@@ -63,8 +72,17 @@ export class Composition {
     return this.instances.reduce((total, { count, cost }) => total + count * cost.areaSquareMicrometres, 0);
   }
 
+  /** Of everything that is never switched off. */
   get leakageMilliwatts(): number {
-    return this.instances.reduce((total, { count, cost }) => total + count * cost.leakageMilliwatts, 0);
+    const always = this.instances.filter(({ name }) => !this.#gated.has(name));
+    return always.reduce((total, { count, cost }) => total + count * cost.leakageMilliwatts, 0);
+  }
+
+  /** What one action of a component that is switched off otherwise adds in leakage, pJ; 0 for all other actions. */
+  leakageOf(component: string, action: string): number {
+    if (this.#gated.get(component) !== action) return 0;
+    const { leakageMilliwatts } = this.#instance(component).cost;
+    return (leakageMilliwatts / this.technology.clockHertz) * PICOJOULES_PER_MILLIJOULE;
   }
 
   /** Energy in pJ of one action of one instance. @throws TANDEM_INTERNAL when there is no such component or action. */
@@ -100,7 +118,8 @@ export class Composition {
   }
 
   /**
-   * The energy of a run: each action at its component's price, plus leakage of everything for all of `cycles`.
+   * The energy of a run: each action at its component's price, plus leakage of everything for all of `cycles`, of gated
+   * components for the cycles in which they work.
    * @throws TANDEM_INTERNAL for an unknown component or action, or a negative number of them;
    *         TANDEM_CONSERVATION when the shares do not add up to the total.
    */
@@ -111,7 +130,11 @@ export class Composition {
         (total, [action, times]) => total + this.#priced(name, action, times),
         0,
       );
-      const leakagePicojoules = count * cost.leakageMilliwatts * seconds * PICOJOULES_PER_MILLIJOULE;
+      const gate = this.#gated.get(name);
+      const leakagePicojoules =
+        gate === undefined
+          ? count * cost.leakageMilliwatts * seconds * PICOJOULES_PER_MILLIJOULE
+          : (actions[name]?.[gate] ?? 0) * this.leakageOf(name, gate);
       const terms = [
         { value: dynamicPicojoules, interval: cost.interval },
         { value: leakagePicojoules, interval: LEAKAGE_INTERVAL },
@@ -124,10 +147,14 @@ export class Composition {
       };
     });
     let dynamic = 0;
+    let gatedLeakage = 0;
     for (const [name, counts] of Object.entries(actions)) {
-      for (const [action, times] of Object.entries(counts)) dynamic += this.#priced(name, action, times);
+      for (const [action, times] of Object.entries(counts)) {
+        dynamic += this.#priced(name, action, times);
+        gatedLeakage += times * this.leakageOf(name, action);
+      }
     }
-    const leakage = this.leakageMilliwatts * seconds * PICOJOULES_PER_MILLIJOULE;
+    const leakage = this.leakageMilliwatts * seconds * PICOJOULES_PER_MILLIJOULE + gatedLeakage;
     const picojoules = dynamic + leakage;
     const ends = (side: 0 | 1) => shares.reduce((total, share) => total + share.interval[side], 0);
     const sumOfShares = shares.reduce((total, share) => total + share.dynamicPicojoules + share.leakagePicojoules, 0);

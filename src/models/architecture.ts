@@ -31,7 +31,7 @@ export function architectureOf(graph: Graph, name: string, tokens: number): Tran
 function layerOf(
   graph: Graph,
   index: GraphIndex,
-  { heads, headDim, contextNode }: AttentionBlock,
+  { heads, headDim, scoreNode, contextNode }: AttentionBlock,
   next: AttentionBlock | undefined,
 ): TransformerLayer | undefined {
   const at = (node: string) => graph.nodes.findIndex(({ name }) => name === node);
@@ -39,12 +39,16 @@ function layerOf(
   const [projection, ...rest] = nodes.map((node) => denseOf(graph, index, node)).filter((found) => found !== undefined);
   if (heads === undefined || headDim === undefined || projection?.from !== heads * headDim) return undefined;
   const hidden = projection.to;
+  // The products before the scores read what the layer reads.
+  const before = graph.nodes.slice(0, at(scoreNode)).map((node) => denseOf(graph, index, node));
+  const input = before.findLast((found) => found !== undefined)?.from ?? hidden;
   const end = rest.findIndex(({ to, joins }, i) => i > 0 && to === hidden && joins);
   const chain = rest.slice(0, end + 1);
   if (chain.length === 0 || chain.some(({ from }, i) => from !== (chain[i - 1]?.to ?? hidden))) return undefined;
   const head = { kind: 'sdp', dim: headDim } as const;
   return {
     hidden,
+    ...(input !== hidden && { input }),
     heads: Array.from({ length: heads }, () => head),
     feedForward: chain.slice(0, -1).map(({ to }) => to),
   };

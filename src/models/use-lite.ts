@@ -28,11 +28,12 @@ const EMBEDDING = 256;
 const VOCABULARY = 8002;
 const NORM_EPSILON = 1e-6;
 const LENGTH_EPSILON = 1e-12;
-/** Block 0 as if it read the width that it gives: it reads half as much into query, key and value. */
+/** Block 0 reads embeddings of half the width that it gives. */
 const ARCHITECTURE: TransformerArchitecture = {
   name: 'use-lite',
   layers: [EMBEDDING, WIDTH].map((inner) => ({
     hidden: WIDTH,
+    ...(inner !== WIDTH && { input: inner }),
     heads: Array.from({ length: HEADS }, () => ({ kind: 'sdp', dim: inner / HEADS })),
     feedForward: [HIDDEN],
   })),

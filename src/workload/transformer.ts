@@ -15,8 +15,10 @@ export type HeadOperation =
   | { readonly kind: 'conv'; readonly dim: number; readonly kernel: number };
 
 export interface TransformerLayer {
-  /** Width of the layer's input and output. */
+  /** Width of the layer's output, and of its input. */
   readonly hidden: number;
+  /** Width of the first layer's input, where it is not `hidden`: its heads read that width; a product widens the residual. */
+  readonly input?: number;
   readonly heads: readonly HeadOperation[];
   /** Widths of the hidden feed-forward stacks, in order; the last one is projected back to `hidden`. */
   readonly feedForward: readonly number[];

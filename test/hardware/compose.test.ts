@@ -35,6 +35,19 @@ describe('a composition', () => {
     expect(bill.interval[1]).toBeCloseTo(2035 * 2, 9);
   });
 
+  test('what is gated leaks only while it works', () => {
+    const composition = new Composition(technology).add('gated', round, 4).add('on', round, 2).gate('gated', 'act');
+    const bill = composition.energy({ gated: { act: 400, rest: 7 } }, 800);
+    // 0.5 mW over a cycle of 1.25 ns are 0.625 pJ.
+    expect(composition.leakageOf('gated', 'act')).toBeCloseTo(0.625, 9);
+    expect([composition.leakageOf('gated', 'rest'), composition.leakageOf('on', 'act')]).toEqual([0, 0]);
+    expect(composition.leakageMilliwatts).toBe(1);
+    expect(bill.shares.map(({ dynamicPicojoules }) => dynamicPicojoules)).toEqual([1207, 0]);
+    expect(bill.shares[0]!.leakagePicojoules).toBeCloseTo(250, 9);
+    expect(bill.shares[1]!.leakagePicojoules).toBeCloseTo(1000, 9);
+    expect(() => composition.gate('gated', 'nap')).toThrow('no action "nap"');
+  });
+
   test('shares sum to the total and intervals contain it, whatever happened', () => {
     const composition = new Composition(technology)
       .add('adders', adder.cost({ bits: 16 }, technology), 64)

@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { withDefaults } from '../../src/graph/edit.js';
 import { differentiate } from '../../src/graph/gradients/index.js';
 import { writeModelFile } from '../../src/graph/onnx/files.js';
 import { findAttention } from '../../src/graph/patterns/attention.js';
-import { type DataType, floatTensor, type Graph, int } from '../../src/graph/types.js';
+import { type DataType, floatTensor, type Graph, int, int64Tensor } from '../../src/graph/types.js';
 import { onnx } from '../../src/models/onnx.js';
 import { VOCABULARY } from './bert-folder.js';
 import { largestDifference, valuesOf } from './run.js';
@@ -89,6 +90,23 @@ describe('a user’s ONNX model', () => {
     expect([...model.trainable].sort()).toEqual(['classifier.bias', 'classifier.weight', 'words']);
     expect(model.provenance.sha256).toMatch(/^[0-9a-f]{64}$/);
     expect(model.tokenizer.encode('the film', 128)).toEqual([2, 5, 6, 3]);
+  });
+
+  it('leaves inputs that it does not know at their defaults', async () => {
+    const defaults = new Map([
+      ['position_bias', floatTensor([0.5])],
+      ['token_type_ids', int64Tensor([1], [1, 1])],
+    ]);
+    const model = await load({ file: write(withDefaults(encoder({ extra: true }).finish(), defaults)) });
+    expect(model.graph.inputs.map(({ name }) => name)).toEqual(['input_ids', 'attention_mask']);
+    const { pooled } = await valuesOf(model.graph, [[5, 6]], ['pooled']);
+    // Token types are zeros here too.
+    expect(
+      largestDifference(
+        pooled!,
+        mean([5, 6]).map((element) => element + 0.5),
+      ),
+    ).toBeLessThan(1e-6);
   });
 
   it('keeps logits that fit the task, and adds a classifier to a sentence vector', async () => {

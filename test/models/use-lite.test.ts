@@ -105,6 +105,10 @@ describe('Universal Sentence Encoder Lite', () => {
       { kind: 'sdp', dim: 64 },
       { kind: 'sdp', dim: 128 },
     ]);
+    expect(model.architecture!.layers.map(({ input, hidden }) => [input, hidden])).toEqual([
+      [256, 512],
+      [undefined, 512],
+    ]);
   });
 
   it('has a gradient for every trainable weight', () => {

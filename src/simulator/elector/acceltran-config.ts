@@ -40,8 +40,8 @@ const schema = z.strictObject({
   }),
 });
 
-/** What such a file says of a machine; mode, phase, sparsity and its modules are not in it. */
-export type AccelTranConfig = Omit<ElectorConfig, 'mode' | 'phase' | 'sparsity' | 'sparsityModules'>;
+/** What such a file says of a machine; mode, phase, sparsity and switches are not in it. */
+export type AccelTranConfig = Omit<ElectorConfig, 'mode' | 'phase' | 'sparsity' | 'sparsityModules' | 'powerGating'>;
 
 /**
  * @param file shown in errors

@@ -28,7 +28,7 @@ const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
 
 /**
  * All modules with their counts. Actions: "cycle" of the modules (one busy cycle of one instance), "access" of buffers
- * and main memory (one block of 64 words). A training machine has stochastic rounding in each lane. Main memory has no
+ * and main memory (one block; how large is the caller's to say). A training machine has stochastic rounding in each lane. Main memory has no
  * published area or leakage.
  * @throws TANDEM_CONFIG_INVALID for sizes or a technology without published costs
  */
@@ -44,7 +44,7 @@ export function electorComposition(config: ElectorConfig): Composition {
       .add('post-compute sparsity', moduleCost(POST_SPARSITY), lanes);
   }
   if (config.phase === 'training') composition.add('stochastic rounding', moduleCost(STOCHASTIC_ROUNDING), lanes);
-  return composition
+  composition
     .add('softmax', moduleCost(softmaxCost(config)), config.pes * config.softmaxPerPe)
     .add('layer norm', moduleCost(layerNormCost(config)), config.pes)
     .add('dataflow', moduleCost(DATAFLOW), config.pes)
@@ -53,7 +53,21 @@ export function electorComposition(config: ElectorConfig): Composition {
     .add('weight buffer', bufferCost(config, 'weight'))
     .add('mask buffer', bufferCost(config, 'mask'))
     .add('main memory', toCost({ energy: { access: access(config) }, area: NOTHING, leakage: NOTHING }));
+  if (config.powerGating) {
+    for (const { name } of composition.instances) if (GATED.has(name)) composition.gate(name, 'cycle');
+  }
+  return composition;
 }
+
+/** AccelTran switches idle modules off. FIFOs hold operands, buffers data, and dataflow and DMA are in control: always on. */
+const GATED: ReadonlySet<string> = new Set([
+  'MAC lanes',
+  'pre-compute sparsity',
+  'post-compute sparsity',
+  'stochastic rounding',
+  'softmax',
+  'layer norm',
+]);
 
 /** Of the chip: PEs and buffers, without main memory. */
 export function areaSquareMillimetres(config: ElectorConfig): number {

@@ -11,9 +11,12 @@ import type { OperandReads } from './units.js';
 /** FinCACTI's and NVSim's blocks are 64 bytes. The published simulators count 64 words. */
 const BLOCK_BITS = 512;
 
+const BUFFER = { activation: 'activation buffer', weight: 'weight buffer' } as const;
+
 const blocks = (bits: number): number => bits / BLOCK_BITS;
 
-class Actions {
+/** Adds up actions, of one operation or of a whole run. */
+export class Actions {
   readonly #counts: Record<string, Record<string, number>> = {};
 
   add(component: string, action: string, times: number): this {
@@ -25,7 +28,7 @@ class Actions {
   }
 
   access({ buffer }: Matrix, { data, mask }: Footprint): this {
-    return this.add(`${buffer} buffer`, 'access', blocks(data)).add('mask buffer', 'access', blocks(mask));
+    return this.add(BUFFER[buffer], 'access', blocks(data)).add('mask buffer', 'access', blocks(mask));
   }
 
   get counts(): ActionCounts {
@@ -45,22 +48,23 @@ const UNIT: Readonly<Record<Operation['kind'], string | undefined>> = {
 export const unitOf = ({ kind }: Operation): string | undefined => UNIT[kind];
 
 /**
- * Units for their busy cycles. The sparsity units work once a tile, the FIFOs while operands stream in, the DMA port once
- * an operand tile, the dataflow unit (which compares with the threshold) once a tile, as does the rounding in training.
+ * Units for their busy cycles. The sparsity units work as long as their lane (their share of AccelTran's published power,
+ * a tenth of the lanes', agrees), the FIFOs while operands stream in, the DMA port once an operand tile, the dataflow unit
+ * (which compares with the threshold) once a tile, as does the rounding in training.
  */
 export function operationActions(
   { operation, dispatch, written }: PlayedOperation,
   { phase, sparsityModules }: Pick<ElectorConfig, 'phase' | 'sparsityModules'>,
+  actions = new Actions(),
 ): ActionCounts {
   const { busy, tiles, leftReads, rightReads } = dispatch;
-  const actions = new Actions();
   const unit = unitOf(operation);
   const [left, right] =
     operation.kind === 'product' ? [operation.left.matrix, operation.right.matrix] : operation.reads;
   if (unit) actions.add(unit, 'cycle', busy);
   if (operation.kind === 'product' || operation.kind === 'convolution') {
     if (sparsityModules) {
-      actions.add('pre-compute sparsity', 'cycle', tiles).add('post-compute sparsity', 'cycle', tiles);
+      actions.add('pre-compute sparsity', 'cycle', busy).add('post-compute sparsity', 'cycle', busy);
     }
     actions.add('FIFOs', 'cycle', (leftReads.words + rightReads.words) / FIFO_WORDS);
     if (phase === 'training') actions.add('stochastic rounding', 'cycle', tiles);
@@ -76,6 +80,6 @@ export function operationActions(
 }
 
 /** Main memory and the buffer on the chip, a block at a time. */
-export function transferActions({ matrix, size }: Transfer): ActionCounts {
-  return new Actions().add('main memory', 'access', blocks(size.data + size.mask)).access(matrix, size).counts;
+export function transferActions({ matrix, size }: Transfer, actions = new Actions()): ActionCounts {
+  return actions.add('main memory', 'access', blocks(size.data + size.mask)).access(matrix, size).counts;
 }

@@ -66,6 +66,12 @@ export const electorSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe('Store and multiply non-zeros only; without, the corrected modes store and multiply everything'),
+  powerGating: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Lanes with their sparsity units, softmax and norm units leak only while they work (as published); without, always',
+    ),
   sparsity: z
     .strictObject({
       activation: share('activations', 0.5),

@@ -202,9 +202,10 @@ class Engine {
   #makeRoom(room: Room): boolean {
     for (const buffer of ['activation', 'weight', 'mask'] as const) {
       while (this.#buffers.free[buffer] + this.#leaving[buffer] < room[buffer]) {
-        if (this.#unfinished > EVICTS_AHEAD) return false;
         const victim = this.#victim(buffer);
         if (!victim) return false;
+        const done = victim.usesDone === victim.users.length;
+        if (this.#unfinished > EVICTS_AHEAD && !done) return false;
         this.#evict(victim);
       }
     }

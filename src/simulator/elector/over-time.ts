@@ -92,8 +92,12 @@ export class OverTime {
           quantity: 'utilisation' as const,
           values: share(this.#fills[name], 1),
         })),
-        { name: 'dynamic', quantity: 'power', values: dynamic },
-        { name: 'leakage', quantity: 'power', values: dynamic.map(() => this.composition.leakageMilliwatts) },
+        { name: 'work', quantity: 'power', values: dynamic },
+        {
+          name: 'leakage of what is always on',
+          quantity: 'power',
+          values: dynamic.map(() => this.composition.leakageMilliwatts),
+        },
       ],
     };
   }
@@ -111,7 +115,7 @@ export class OverTime {
         const key = `${component}/${action}`;
         let price = this.#prices.get(key);
         if (price === undefined) {
-          price = this.composition.energyOf(component, action);
+          price = this.composition.energyOf(component, action) + this.composition.leakageOf(component, action);
           this.#prices.set(key, price);
         }
         sum += times * price;

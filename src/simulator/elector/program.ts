@@ -24,8 +24,9 @@ export function buildProgram(
 ): Program {
   const b = new ProgramBuilder(tokens);
   const first = architecture.layers[0]!;
-  const embedding = b.weight('embedding', architecture.vocabulary + architecture.tokens, first.hidden, {});
-  let x = b.activation('layer0.input', first.hidden, { layer: 0, matrix: ACTIVATIONS.input });
+  const width = first.input ?? first.hidden;
+  const embedding = b.weight('embedding', architecture.vocabulary + architecture.tokens, width, {});
+  let x = b.activation('layer0.input', width, { layer: 0, matrix: ACTIVATIONS.input });
   b.pass('gather', 'embedding', -1, [embedding], x);
   const embedded = x;
   const backward: ForwardLayer['backward'][] = [];
@@ -61,7 +62,8 @@ function encoderLayer(
     return made;
   });
   const ffnInput = b.activation(`${name}.ffn.input`, hidden, at(ACTIVATIONS.feedForwardInput));
-  b.pass('layer-norm', `${name}.norm1`, index, [attention, x], ffnInput);
+  const widened = x.columns === hidden ? undefined : widen(b, x, hidden, index);
+  b.pass('layer-norm', `${name}.norm1`, index, [attention, widened?.output ?? x], ffnInput);
   const ffn = feedForward(b, ffnInput, layer, index);
   const last = next === undefined || next.hidden === hidden;
   const nextInput = next ? { layer: index + 1, matrix: ACTIVATIONS.input } : { layer: index };
@@ -81,9 +83,18 @@ function encoderLayer(
       b.pass('layer-norm', `${name}.norm1'`, index, [dFfnInput, attention, dFfn], dAttention);
       const dX = b.gradient(`${name}.input'`, x);
       for (const head of heads) head(dAttention, dX);
-      return [dX, dAttention];
+      if (!widened) return [dX, dAttention];
+      widened.backward(dAttention, dX);
+      return [dX];
     },
   };
+}
+
+/** Brings a residual of another width to the layer's. */
+function widen(b: ProgramBuilder, x: Matrix, hidden: number, layer: number) {
+  const name = `layer${layer}.widen`;
+  const output = b.activation(name, hidden, { layer, content: 'dense' });
+  return { output, backward: linear(b, x, output, name, layer, { layer }) };
 }
 
 /** Products with weight and, between the stacks, the non-linearity. */

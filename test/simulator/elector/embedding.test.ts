@@ -56,6 +56,7 @@ describe('the embedding of accelerators', () => {
       schedulerBatch: 256,
       sparsity: { activation: 0.5, weight: 0.5, gradient: 0.9 },
       sparsityModules: true,
+      powerGating: true,
     });
     expect(decodeAccelerator(FIRST, { mode: 'published-fast', phase: 'training' })).toMatchObject({
       mode: 'published-fast',
