@@ -48,7 +48,10 @@ export const ERROR_CODES = {
   TANDEM_EXTERNAL_DATA: { exit: 1, summary: 'Weights outside the .onnx file are missing or out of bounds.' },
   TANDEM_WEIGHTS_NOT_FINITE: { exit: 1, summary: 'A weight is NaN or infinite.' },
   TANDEM_FUSED_ATTENTION: { exit: 1, summary: 'Attention is fused into one opaque operator.' },
-  TANDEM_TARGET_UNREACHABLE: { exit: 1, summary: 'No measured threshold gives the sparsity or accuracy asked for.' },
+  TANDEM_TARGET_UNREACHABLE: {
+    exit: 1,
+    summary: 'A sparsity, accuracy or threshold lies outside of what was measured.',
+  },
   TANDEM_SHAPE_MISMATCH: { exit: 1, summary: 'The shapes that a node of the graph is given do not fit together.' },
   TANDEM_INTERRUPTED: { exit: 130, summary: 'The work was interrupted (Ctrl-C) before it was done.' },
   // a result, not a failure, but scripts want to tell it apart: exit code 3

@@ -15,7 +15,9 @@ export { evaluateModel, exportModel, runExperiment, trainModel } from './experim
 export { RunFolder, type Stage } from './experiment/run-folder.js';
 export type { Experiment } from './experiment/schema.js';
 export { gemmSource, simulateMachines, traceSource, type WorkloadSource } from './experiment/simulate.js';
+export { lookUpThreshold, type ThresholdLookup } from './experiment/threshold.js';
 export { GraphBuilder } from './graph/builder.js';
+export { withDefaults, withFixedDefaults } from './graph/edit.js';
 export { type DifferentiateOptions, differentiate } from './graph/gradients/index.js';
 export { readModelFile, writeModelFile } from './graph/onnx/files.js';
 export { decodeModel, encodeModel } from './graph/onnx/index.js';
@@ -44,6 +46,15 @@ export { ConservationLaws } from './simulator/conservation.js';
 export { machines } from './simulator/registry.js';
 export * from './simulator/types.js';
 export { checkTechnique, type TechniqueSubject } from './techniques/conformance.js';
+export {
+  accuracyAt,
+  type ProfilePoint,
+  parseProfile,
+  type SparsityProfile,
+  sparsityAt,
+  type ThresholdTarget,
+  thresholdFor,
+} from './techniques/profile.js';
 export { techniques } from './techniques/registry.js';
 export * from './techniques/types.js';
 export { decodeTrace } from './trace/decode.js';

@@ -8,6 +8,7 @@ import { listCommand } from './commands/list.js';
 import { runCommand } from './commands/run.js';
 import { schemaCommand } from './commands/schema.js';
 import { simulateCommand } from './commands/simulate.js';
+import { thresholdCommand } from './commands/threshold.js';
 import { traceCommand } from './commands/trace.js';
 import { trainCommand } from './commands/train.js';
 import type { CliContext } from './context.js';
@@ -36,6 +37,7 @@ export function createProgram(context: CliContext): Command {
     evaluateCommand,
     simulateCommand,
     exportCommand,
+    thresholdCommand,
     traceCommand,
     listCommand,
     schemaCommand,

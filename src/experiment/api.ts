@@ -28,6 +28,8 @@ export interface EvaluationRequest {
   readonly split: 'validation' | 'test';
   /** Number of examples; default: all of the split that the run used. */
   readonly examples?: number;
+  /** For an adapted model whose threshold may change at run time; default: the one that it was given. */
+  readonly threshold?: number;
 }
 
 export interface EvaluationResult {
@@ -37,6 +39,10 @@ export interface EvaluationResult {
   readonly examples: number;
   /** By name; shares in 0 … 1. */
   readonly metrics: Readonly<Record<string, number>>;
+  /** Of a model that has a threshold at run time: the one it was measured at, to float32. */
+  readonly threshold?: number;
+  /** Of a model that counts its zeros: zeros over elements of its pruned activations, real tokens only. */
+  readonly sparsity?: number;
 }
 
 export interface ExportRequest {

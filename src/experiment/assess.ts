@@ -2,9 +2,8 @@
 import { metrics } from '../data/metrics.js';
 import { withOutputs } from '../graph/edit.js';
 import type { Graph, Tensor } from '../graph/types.js';
-import { type EvaluatedBatch, evaluate } from '../runtime/evaluate.js';
+import { type EvaluatedBatch, type EvaluateOptions, evaluate } from '../runtime/evaluate.js';
 import { Session } from '../runtime/session.js';
-import type { Feeds } from '../runtime/types.js';
 import type { InferenceRewrite, Ranges, SparsityCounts } from '../techniques/types.js';
 import type { TraceRecord } from '../trace/types.js';
 import type { RunContext } from './api.js';
@@ -30,39 +29,49 @@ export interface Assessment {
   readonly zeros: readonly ZeroCount[];
 }
 
-export interface Observer {
-  readonly rewrite: InferenceRewrite;
-  /** Sequences to record; the rest are only predicted. */
-  readonly sequences: number;
-  onRecord(record: TraceRecord): void | Promise<void>;
+/** What is fed and fetched beside a classifier's own inputs and logits. */
+export type PassOptions = Pick<InferenceRewrite, 'feeds' | 'counts'> & Partial<Observer>;
+
+interface Observer {
+  /** Values that some batch fetches, and those that a batch fetches, by its first example. */
+  readonly observed: readonly string[];
+  observedAt(first: number): readonly string[];
+  visit(batch: EvaluatedBatch): Promise<void>;
 }
 
-/** Runs a classifier graph over a split. With an observer, each decision of the technique is handed out as a record. */
+/** Hands out each decision of the technique as a record, for the first sequences; the rest are only predicted. */
+export function observing(
+  { feeds, counts, observed, record }: InferenceRewrite,
+  sequences: number,
+  onRecord: (record: TraceRecord) => void | Promise<void>,
+): PassOptions {
+  return {
+    feeds,
+    counts,
+    observed,
+    observedAt: (first) => (first < sequences ? observed : []),
+    async visit({ examples, lengths, outputs }) {
+      const first = examples[0]!;
+      if (first >= sequences) return;
+      for (const one of record(outputs, lengths.slice(0, sequences - first), first)) await onRecord(one);
+    },
+  };
+}
+
+/** Runs a classifier graph over a split. */
 export async function assess(
   graph: Graph,
   split: EncodedSplit,
   label: string,
   runtime: Experiment['runtime'],
   { progress, signal }: RunContext,
-  observer?: Observer,
+  options: PassOptions = {},
 ): Promise<Assessment> {
-  const { feeds, counts, observed = [] } = observer?.rewrite ?? {};
+  const { counts, observed = [] } = options;
   const session = await Session.create(withOutputs(graph, [...always(counts), ...observed]), runtime);
   const task = progress.task(label, split.ids.length, 'sequences');
   try {
-    return await pass(session, split, {
-      feeds,
-      counts,
-      signal,
-      onBatch: (done) => task.update(done),
-      observedAt: (first) => (observer && first < observer.sequences ? observed : []),
-      async visit({ examples, lengths, outputs }) {
-        const first = examples[0]!;
-        if (!observer || first >= observer.sequences) return;
-        const recorded = lengths.slice(0, observer.sequences - first);
-        for (const record of observer.rewrite.record(outputs, recorded, first)) await observer.onRecord(record);
-      },
-    });
+    return await pass(session, split, { ...options, signal, onBatch: (done) => task.update(done) });
   } finally {
     task.end();
     await session.dispose();
@@ -75,18 +84,12 @@ export const always = (counts: SparsityCounts | undefined): string[] => [
   ...(counts ? [counts.zeros, counts.elements] : []),
 ];
 
-interface PassOptions {
-  readonly feeds?: Feeds | undefined;
-  readonly counts?: SparsityCounts | undefined;
-  readonly signal?: AbortSignal | undefined;
-  onBatch?(done: number): void;
-  /** Values to fetch beside `always`, by the batch's first example. */
-  observedAt?(first: number): readonly string[];
-  visit?(batch: EvaluatedBatch): Promise<void>;
-}
-
 /** One pass of a session over a split. */
-export async function pass(session: Session, split: EncodedSplit, options: PassOptions): Promise<Assessment> {
+export async function pass(
+  session: Session,
+  split: EncodedSplit,
+  options: PassOptions & Pick<EvaluateOptions, 'signal' | 'onBatch'>,
+): Promise<Assessment> {
   const { counts, observedAt } = options;
   const predicted: number[] = [];
   const zeros = (counts?.matrices ?? []).map((matrix) => ({ ...matrix, zeros: 0, elements: 0 }));

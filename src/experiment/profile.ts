@@ -8,7 +8,7 @@ import type { ProfilePoint, SparsityProfile } from '../techniques/profile.js';
 import type { InferenceRewrite, ProfiledRule, Technique } from '../techniques/types.js';
 import type { TraceRecord } from '../trace/types.js';
 import type { RunContext } from './api.js';
-import { always, assess, pass, sparsityOf } from './assess.js';
+import { always, assess, observing, pass, sparsityOf } from './assess.js';
 import type { LoadedExperiment } from './load.js';
 import { playsInference, type ResolvedMachine } from './machines.js';
 import type { EncodedSplit, Prepared } from './prepare.js';
@@ -17,12 +17,11 @@ import type { SparsityCurve, SparsityPoint } from './result.js';
 import type { RunFolder } from './run-folder.js';
 import type { Experiment } from './schema.js';
 import { recordedSource, simulateMachines } from './simulate.js';
+import { PROFILE_FILE } from './threshold.js';
 import { traceHeader } from './trace-header.js';
 
 /** Test sequences whose cost on the machines is shown along the curves. */
 export const CURVE_COST_SEQUENCES = 16;
-
-export const PROFILE_FILE = 'profile.json';
 
 /** Tokens of the longest text of the split. */
 const longest = ({ ids }: EncodedSplit): number => ids.reduce((most, { length }) => Math.max(most, length), 1);
@@ -44,7 +43,7 @@ export function profileModel<Options>(
 ): Promise<SparsityProfile> {
   return folder.stage('profile', async (stage) => {
     const [rule] = technique.profiler!.rules(graph, options, longest(validation));
-    const points = await measureRule(rule!, rule!.values, validation, runtime, context);
+    const points = comparedWithFirst(await measureRule(rule!, rule!.values, validation, runtime, context));
     const profile: SparsityProfile = {
       tandemProfile: 1,
       rule: rule!.rule,
@@ -60,6 +59,15 @@ export function profileModel<Options>(
     };
     await stage.write(PROFILE_FILE, `${JSON.stringify(profile, null, 2)}\n`);
     return profile;
+  });
+}
+
+/** Points with the share of their predictions that differ from the first one's. */
+export function comparedWithFirst(points: readonly MeasuredPoint[]): ProfilePoint[] {
+  const before = points[0]!.predicted;
+  return points.map(({ predicted, ...point }) => {
+    const changed = predicted.filter((prediction, example) => prediction !== before[example]).length;
+    return { ...point, changed: changed / predicted.length };
   });
 }
 
@@ -81,9 +89,9 @@ export function measureCurves<Options>(
       const values = isOwn ? [...new Set([...rule.values, chosen])].sort((a, b) => a - b) : rule.values;
       const measured = await measureRule(rule, values, test, runtime, context);
       const points: SparsityPoint[] = [];
-      for (const { matrices: _, ...point } of measured) {
-        const rewrite = rule.rewrite(point.parameter);
-        points.push({ ...point, costs: await costsOf(rewrite, machines, prepared, loaded, context) });
+      for (const { parameter, sparsity, accuracy } of measured) {
+        const costs = await costsOf(rule.rewrite(parameter), machines, prepared, loaded, context);
+        points.push({ parameter, sparsity, accuracy, costs });
       }
       curves.push({ rule: rule.rule, parameter: rule.parameter, points, ...(isOwn && { chosen }) });
     }
@@ -103,9 +111,9 @@ async function costsOf(
   const sequences = Math.min(CURVE_COST_SEQUENCES, test.ids.length);
   const few = { ids: test.ids.slice(0, sequences), labels: test.labels.slice(0, sequences) };
   const records: TraceRecord[] = [];
-  const observer = { rewrite, sequences, onRecord: (record: TraceRecord) => void records.push(record) };
   const quiet = { progress: silentProgress, signal };
-  await assess(rewrite.graph, few, '', experiment.runtime, quiet, observer);
+  const observed = observing(rewrite, sequences, (record) => void records.push(record));
+  await assess(rewrite.graph, few, '', experiment.runtime, quiet, observed);
   const header = traceHeader({ model, dataset }, rewrite, experiment, sequences);
   const outcomes = await simulateMachines(machines, recordedSource(header, records), quiet);
   return outcomes.flatMap((outcome) => {
@@ -115,6 +123,11 @@ async function costsOf(
   });
 }
 
+/** A point of a rule's curves, with the predicted class of each example. */
+export interface MeasuredPoint extends Omit<ProfilePoint, 'changed'> {
+  readonly predicted: readonly number[];
+}
+
 /** One session for all values: the parameter is an input of its graph. */
 export async function measureRule(
   { rule, parameter, rewrite }: ProfiledRule,
@@ -122,19 +135,20 @@ export async function measureRule(
   split: EncodedSplit,
   runtime: Experiment['runtime'],
   { progress, signal }: RunContext,
-): Promise<ProfilePoint[]> {
+): Promise<MeasuredPoint[]> {
   const { graph, counts } = rewrite(values[0]!);
   const session = await Session.create(withOutputs(graph, always(counts)), runtime);
   const task = progress.task(`measuring ${rule}`, values.length, 'points');
-  const points: ProfilePoint[] = [];
+  const points: MeasuredPoint[] = [];
   try {
     for (const value of values) {
-      const { metrics, zeros } = await pass(session, split, { feeds: rewrite(value).feeds, counts, signal });
+      const { metrics, predicted, zeros } = await pass(session, split, { feeds: rewrite(value).feeds, counts, signal });
       points.push({
         parameter: value,
         sparsity: sparsityOf(zeros),
         accuracy: metrics.accuracy!,
         matrices: [...zeros],
+        predicted,
       });
       task.update(points.length, `${parameter} = ${value}`);
     }

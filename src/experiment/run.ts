@@ -7,7 +7,7 @@ import { TraceWriter } from '../trace/files.js';
 import { TraceStatistics } from '../trace/statistics.js';
 import type { TraceRecord } from '../trace/types.js';
 import type { Pipeline, RunContext, TrainingSummary } from './api.js';
-import { assess, sparsityOf } from './assess.js';
+import { assess, observing, sparsityOf } from './assess.js';
 import { writable, writeFailure } from './file-errors.js';
 import type { LoadedExperiment } from './load.js';
 import { playsInference, playsTraining, type ResolvedMachine } from './machines.js';
@@ -105,8 +105,8 @@ function measure(
         statistics.add(record);
         await writer.write(record);
       };
-      const observer = { rewrite: adapted, sequences, onRecord };
-      const pruned = await assess(adapted.graph, test, 'testing and tracing adapted', runtime, context, observer);
+      const observed = observing(adapted, sequences, onRecord);
+      const pruned = await assess(adapted.graph, test, 'testing and tracing adapted', runtime, context, observed);
       await writer.close();
       await stage.keep(TRACE_FILE);
       await stage.write('predictions.csv', predictionTable(models, plain.predicted, pruned.predicted));
@@ -153,10 +153,9 @@ function measureTradeoff(
     for (const shift of experiment.tradeoff.shifts) {
       const rewrite = models.shifted(shift);
       const statistics = new TraceStatistics(header);
-      const onRecord = (record: TraceRecord) => statistics.add(record);
-      const observer = { rewrite, sequences: test.ids.length, onRecord };
+      const observed = observing(rewrite, test.ids.length, (record) => statistics.add(record));
       const label = `thresholds ${shift >= 0 ? '+' : '−'}${Math.abs(shift)}`;
-      const { metrics } = await assess(rewrite.graph, test, label, experiment.runtime, context, observer);
+      const { metrics } = await assess(rewrite.graph, test, label, experiment.runtime, context, observed);
       points.push({ shift, accuracy: metrics.accuracy!, pruningRate: statistics.summary().pruningRate });
     }
     return points;

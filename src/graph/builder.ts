@@ -4,6 +4,7 @@ import { inferNode } from './shapes.js';
 import {
   type Attribute,
   type Attributes,
+  constantOf,
   type DataType,
   type Dim,
   floatTensor,
@@ -151,7 +152,7 @@ export class GraphBuilder {
     const types = inferNode(
       node,
       node.inputs.map((input) => (input === '' ? undefined : this.types.get(input))),
-      (input) => this.initializers.get(input),
+      (input) => constantOf(this, input),
     );
     node.outputs.forEach((output, i) => {
       const type = types[i];

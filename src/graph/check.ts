@@ -19,7 +19,8 @@ export function capturesOf(graph: Graph): Set<string> {
 }
 
 /**
- * Requires every value to have one name and one producer, and everything read to be produced somewhere.
+ * Requires every value to have one name and one producer, and everything read to be produced somewhere. An initializer
+ * with the name of an input is its default.
  * @returns the graph itself
  * @throws TANDEM_MODEL_INVALID naming the value and the node
  */
@@ -37,7 +38,8 @@ export function validateGraph(graph: Graph): Graph {
     producers.set(name, by);
   };
   for (const { name } of graph.inputs) define(name, 'the inputs');
-  for (const name of graph.initializers.keys()) define(name, 'the initializers');
+  const inputs = new Set(producers.keys());
+  for (const name of graph.initializers.keys()) if (!inputs.has(name)) define(name, 'the initializers');
   for (const node of graph.nodes) {
     for (const output of node.outputs) if (output !== '') define(output, `node "${node.name}"`);
   }

@@ -35,7 +35,7 @@ export class GraphIndex {
 /** Turns weights into inputs of the same name, after the present ones, so that a trainer can feed them. */
 export function inputsFromInitializers(graph: Graph, names: readonly string[]): Graph {
   const initializers = new Map(graph.initializers);
-  const inputs = [...graph.inputs];
+  const inputs = graph.inputs.filter(({ name }) => !names.includes(name));
   for (const name of names) {
     const value = initializers.get(name) ?? unknown(name, 'initializer', [...graph.initializers.keys()]);
     inputs.push({ name, dtype: value.dtype, shape: value.shape });
@@ -46,16 +46,30 @@ export function inputsFromInitializers(graph: Graph, names: readonly string[]): 
 
 /** Turns inputs into weights that hold these values. Their shapes must be those declared. */
 export function initializersFromInputs(graph: Graph, values: ReadonlyMap<string, Tensor>): Graph {
+  return withFixedDefaults(withDefaults(graph, values), [...values.keys()]);
+}
+
+/** Gives inputs values to take where they are not fed. Their shapes must be those declared. */
+export function withDefaults(graph: Graph, values: ReadonlyMap<string, Tensor>): Graph {
   const initializers = new Map(graph.initializers);
-  const types = new Map(graph.types);
   const declared = new Map(graph.inputs.map((input) => [input.name, input]));
   for (const [name, value] of values) {
     const input = declared.get(name) ?? unknown(name, 'input', [...declared.keys()]);
     requireFit(input, value);
     initializers.set(name, value);
-    types.set(name, { dtype: value.dtype, shape: value.shape });
   }
-  return { ...graph, inputs: graph.inputs.filter(({ name }) => !values.has(name)), initializers, types };
+  return { ...graph, initializers };
+}
+
+/** Turns inputs that have a default into weights that hold it; by default all such inputs. */
+export function withFixedDefaults(graph: Graph, names: readonly string[] = [...graph.initializers.keys()]): Graph {
+  const fixed = new Set(names.filter((name) => graph.initializers.has(name)));
+  const types = new Map(graph.types);
+  for (const name of fixed) {
+    const { dtype, shape } = graph.initializers.get(name)!;
+    types.set(name, { dtype, shape });
+  }
+  return { ...graph, inputs: graph.inputs.filter(({ name }) => !fixed.has(name)), types };
 }
 
 function requireFit({ name, dtype, shape }: ValueInfo, value: Tensor): void {
@@ -85,7 +99,7 @@ export function withOutputs(graph: Graph, names: readonly string[]): Graph {
   return { ...graph, outputs };
 }
 
-/** Drops the nodes and weights on which no output depends. Inputs stay: they are what a caller feeds. */
+/** Drops the nodes and weights on which no output depends. Inputs stay, with their defaults: a caller may feed them. */
 export function pruneUnused(graph: Graph): Graph {
   const needed = new Set(graph.outputs.map(({ name }) => name));
   const nodes: Node[] = [];
@@ -95,15 +109,12 @@ export function pruneUnused(graph: Graph): Graph {
     for (const name of readsOf(node)) needed.add(name);
   }
   nodes.reverse();
-  const alive = new Set([
-    ...needed,
-    ...graph.inputs.map(({ name }) => name),
-    ...nodes.flatMap(({ outputs }) => outputs),
-  ]);
+  const inputs = new Set(graph.inputs.map(({ name }) => name));
+  const alive = new Set([...needed, ...inputs, ...nodes.flatMap(({ outputs }) => outputs)]);
   return {
     ...graph,
     nodes,
-    initializers: new Map([...graph.initializers].filter(([name]) => needed.has(name))),
+    initializers: new Map([...graph.initializers].filter(([name]) => needed.has(name) || inputs.has(name))),
     types: new Map([...graph.types].filter(([name]) => alive.has(name))),
   };
 }

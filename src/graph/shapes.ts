@@ -1,7 +1,7 @@
 import { isKnownOperator } from './operators.js';
 import { ShapeContext } from './shapes/context.js';
 import { SHAPE_RULES } from './shapes/rules.js';
-import type { Graph, Node, Tensor, TensorType } from './types.js';
+import { constantOf, type Graph, type Node, type Tensor, type TensorType } from './types.js';
 
 /**
  * Types of a node's outputs, as far as its inputs' types and constant inputs determine them. Operators outside
@@ -26,11 +26,11 @@ export function inferNode(
  */
 export function inferTypes(graph: Graph): Graph {
   const types = new Map(graph.types);
-  for (const { name, dtype, shape } of graph.inputs) types.set(name, { dtype, shape });
   for (const [name, { dtype, shape }] of graph.initializers) types.set(name, { dtype, shape });
+  for (const { name, dtype, shape } of graph.inputs) types.set(name, { dtype, shape });
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((name) => (name === '' ? undefined : types.get(name)));
-    inferNode(node, inputs, (name) => graph.initializers.get(name)).forEach((type, i) => {
+    inferNode(node, inputs, (name) => constantOf(graph, name)).forEach((type, i) => {
       const name = node.outputs[i]!;
       if (name !== '' && type) types.set(name, type.shape ? type : (types.get(name) ?? type));
     });

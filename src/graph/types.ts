@@ -84,6 +84,10 @@ export interface Graph {
   readonly name: string;
   /** Version per operator-set domain; '' is the standard one, ≥ 17 in what Tandem writes. */
   readonly opsets: Readonly<Record<string, number>>;
+  /**
+   * What a caller feeds. An initializer of the same name is an input's default, which need not be fed (ONNX: an
+   * overridable initializer). Shape inference leaves its value open; pattern search takes the default for granted.
+   */
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
   /** In topological order: a node's inputs are produced before it. */
@@ -94,6 +98,12 @@ export interface Graph {
   readonly types: ReadonlyMap<string, TensorType>;
   /** Free key/value metadata, written to the .onnx file's metadata_props. */
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** The value of an initializer that no caller can override. */
+export function constantOf({ inputs, initializers }: Pick<Graph, 'inputs' | 'initializers'>, name: string) {
+  const value = initializers.get(name);
+  return value && inputs.some((input) => input.name === name) ? undefined : value;
 }
 
 export const int = (value: number): Attribute => ({ kind: 'int', value });

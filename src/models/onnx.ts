@@ -6,7 +6,7 @@ import { closest } from 'fastest-levenshtein';
 import { z } from 'zod';
 import { TandemError } from '../errors.js';
 import { GraphBuilder, ONNX_TYPE, OPSET } from '../graph/builder.js';
-import { pruneUnused, renameValues, withOutputs } from '../graph/edit.js';
+import { pruneUnused, renameValues, withFixedDefaults, withOutputs } from '../graph/edit.js';
 import { readModelFile } from '../graph/onnx/files.js';
 import { type Graph, int, sizeOf, type ValueInfo } from '../graph/types.js';
 import { architectureOf } from './architecture.js';
@@ -73,7 +73,7 @@ interface AdaptOptions {
 
 /**
  * Gives a model Tandem's signature: input_ids int64 and attention_mask float32 in, logits [batch, classes] out. Masks of
- * other types are cast, token types are zeros, positions must be the model's own. An output with one vector per token is
+ * other types are cast, token types are zeros, positions must be the model's own, other inputs hold their defaults. An output with one vector per token is
  * averaged over the real tokens; one that is no logits yet gets a fresh classifier.
  * @throws TANDEM_MODEL_UNSUPPORTED when an input or the output has no such meaning
  */
@@ -99,7 +99,8 @@ const raised = (model: Graph, opset: number): Graph =>
 const KNOWN_INPUTS = ['input_ids', 'attention_mask', 'token_type_ids'];
 
 /** The model's own inputs become values made from Tandem's two. */
-function adaptInputs(model: Graph, path: string): Graph {
+function adaptInputs(file: Graph, path: string): Graph {
+  const model = withOwnDefaults(file);
   const unknown = model.inputs.find(({ name }) => !KNOWN_INPUTS.includes(name));
   const ids = model.inputs.find(({ name }) => name === 'input_ids');
   if (unknown ?? !ids) {
@@ -128,6 +129,14 @@ function adaptInputs(model: Graph, path: string): Graph {
   for (const node of inner.nodes) b.append(node);
   for (const { name } of inner.outputs) b.output(name);
   return b.finish();
+}
+
+/** Inputs beyond the known ones hold their defaults; the known ones need none. */
+function withOwnDefaults(file: Graph): Graph {
+  const others = file.inputs.map(({ name }) => name).filter((name) => !KNOWN_INPUTS.includes(name));
+  const fixed = withFixedDefaults(file, others);
+  const fed = new Set(fixed.inputs.map(({ name }) => name));
+  return { ...fixed, initializers: new Map([...fixed.initializers].filter(([name]) => !fed.has(name))) };
 }
 
 function classify(graph: Graph, { path, classes, seed, output }: AdaptOptions): Graph {

@@ -20,32 +20,37 @@ ort.env.logLevel = 'fatal';
 export class Session {
   readonly #handle: ort.InferenceSession;
   readonly #name: string;
+  /** ONNX Runtime for Node ignores what is fed to an overridable initializer, so such inputs are fed at every run. */
+  readonly #defaults: Feeds;
   readonly inputs: readonly ValueInfo[];
   readonly outputs: readonly ValueInfo[];
 
-  private constructor(handle: ort.InferenceSession, graph: Graph | undefined) {
+  private constructor(handle: ort.InferenceSession, graph: Graph | undefined, defaults: Feeds) {
     this.#handle = handle;
+    this.#defaults = defaults;
     this.#name = graph?.name ?? 'of the given bytes';
     this.inputs = graph?.inputs ?? handle.inputMetadata.map(valueInfo);
     this.outputs = graph?.outputs ?? handle.outputMetadata.map(valueInfo);
   }
 
   /**
-   * @param model a graph, or the bytes of an .onnx file
+   * @param model a graph, or the bytes of an .onnx file; inputs with a default can be fed in a graph only
    * @throws TANDEM_PROVIDER_UNAVAILABLE, TANDEM_OPERATOR_UNKNOWN, TANDEM_GRAPH_REJECTED
    */
   static async create(model: Graph | Uint8Array, options: Partial<RuntimeOptions> = {}): Promise<Session> {
     const executionProviders = options.executionProviders ?? ['cpu'];
     checkProviders(executionProviders);
     const graph = model instanceof Uint8Array ? undefined : model;
+    const defaults = graph ? defaultsOf(graph) : {};
+    const bytes = model instanceof Uint8Array ? model : encodeModel(withoutDefaults(model, defaults));
     try {
-      const handle = await ort.InferenceSession.create(model instanceof Uint8Array ? model : encodeModel(model), {
+      const handle = await ort.InferenceSession.create(bytes, {
         executionProviders,
         intraOpNumThreads: options.threads ?? availableParallelism(),
         graphOptimizationLevel: 'all',
         logSeverityLevel: FATAL,
       });
-      return new Session(handle, graph);
+      return new Session(handle, graph, defaults);
     } catch (cause) {
       if (cause instanceof TandemError) throw cause;
       throw creationError(cause, graph?.name ?? 'of the given bytes', executionProviders);
@@ -54,15 +59,17 @@ export class Session {
 
   /**
    * Runs the graph.
+   * @param feeds every input that has no default
    * @param fetches names of the outputs wanted; default: all
    * @param reuse tensors of an earlier run, or memory of the caller's own, to write outputs into: where the type and the
    *   shape are those of this run, the output is that very tensor, overwritten; otherwise it is a new one
    * @throws TANDEM_FEED_INVALID before anything runs, TANDEM_RUN_FAILED
    */
   async run(feeds: Feeds, fetches?: readonly string[], reuse: Fetched = {}): Promise<Fetched> {
-    const bindings = bindFeeds(this.inputs, feeds);
+    const fed = { ...this.#defaults, ...feeds };
+    const bindings = bindFeeds(this.inputs, fed);
     const outputs = this.#outputs(fetches);
-    const given = Object.fromEntries(Object.entries(feeds).map(([name, tensor]) => [name, toRuntime(tensor)]));
+    const given = Object.fromEntries(Object.entries(fed).map(([name, tensor]) => [name, toRuntime(tensor)]));
     const kept = new Map<string, Tensor>();
     const wanted: Record<string, ort.Tensor | null> = {};
     for (const { name, dtype, shape } of outputs) {
@@ -95,6 +102,20 @@ export class Session {
       }) ?? this.outputs
     );
   }
+}
+
+function defaultsOf({ inputs, initializers }: Graph): Feeds {
+  return Object.fromEntries(
+    inputs.flatMap(({ name }) => {
+      const value = initializers.get(name);
+      return value ? [[name, value]] : [];
+    }),
+  );
+}
+
+function withoutDefaults(graph: Graph, defaults: Feeds): Graph {
+  const initializers = [...graph.initializers].filter(([name]) => !Object.hasOwn(defaults, name));
+  return { ...graph, initializers: new Map(initializers) };
 }
 
 const equalShapes = (a: readonly number[], b: readonly number[]): boolean =>

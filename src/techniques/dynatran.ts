@@ -40,7 +40,9 @@ export const dynatranOptions = z
       .min(0)
       .max(1)
       .optional()
-      .describe('instead: the largest loss of accuracy, a share (0.005: half a point), on the validation split'),
+      .describe(
+        'instead: the largest loss of accuracy, a share (0.005: half a point), on the validation split; τ is such that no larger share of the predictions changes',
+      ),
     weightThreshold: threshold
       .optional()
       .describe('weights of at most this magnitude become 0 too, once (published for BERT-Base: 0.025)'),
@@ -75,7 +77,7 @@ export const dynatran = {
     return [];
   },
   forInference,
-  profiler: { rules, settle },
+  profiler: { input: THRESHOLD_INPUT, rules, settle },
 } satisfies Technique<DynatranOptions>;
 
 export interface PrunedGraph {

@@ -17,6 +17,8 @@ const pointSchema = z.strictObject({
   parameter: z.number(),
   sparsity: share,
   accuracy: share,
+  /** Share of the predictions that differ from those at the first point. */
+  changed: share,
   matrices: z.array(matrixSchema),
 });
 const profileSchema = z.strictObject({
@@ -27,7 +29,7 @@ const profileSchema = z.strictObject({
   /** The hash is that of the trained weights. */
   model: z.strictObject({ name: z.string(), sha256: z.string() }),
   data: z.strictObject({ name: z.string(), split: z.string(), examples: z.int().positive(), sha256: z.string() }),
-  /** In order of the parameter. */
+  /** In order of the parameter; the first one is what accuracy is lost against. */
   points: z.array(pointSchema).min(1),
 });
 
@@ -52,8 +54,10 @@ export function parseProfile(text: string, place: string): SparsityProfile {
 
 /**
  * The threshold that the profile gives for a target. Sparsity: by linear interpolation between measured points, of ρ made
- * non-decreasing by its running maximum. Accuracy: the largest measured threshold that keeps the accuracy and below which
- * all measured ones keep it.
+ * non-decreasing by its running maximum. Accuracy: the largest measured threshold up to which at every measured one no
+ * larger share of the predictions differs from those at τ = 0 than accuracy may be lost. The loss never exceeds that
+ * share, since only a changed prediction can be a lost one; but it may be small by chance where right and wrong ones
+ * changed alike, so that a choice by the loss itself depends on the few examples at hand.
  * @throws TANDEM_TARGET_UNREACHABLE when the target lies outside of what was measured
  */
 export function thresholdFor(profile: SparsityProfile, target: ThresholdTarget): number {
@@ -62,23 +66,62 @@ export function thresholdFor(profile: SparsityProfile, target: ThresholdTarget):
     : thresholdForLoss(profile, target.accuracyLoss);
 }
 
-function thresholdForSparsity({ points, rule }: SparsityProfile, wanted: number): number {
-  let [least, most] = [points[0]!.sparsity, points[0]!.sparsity];
-  let before = { parameter: points[0]!.parameter, sparsity: least };
-  if (wanted === least) return before.parameter;
-  for (const { parameter, sparsity } of points) {
+/**
+ * ρ(τ), the share of zeros to expect at a threshold: as `thresholdFor` inverts it.
+ * @throws TANDEM_TARGET_UNREACHABLE outside of the measured thresholds
+ */
+export const sparsityAt = (profile: SparsityProfile, threshold: number): number =>
+  interpolated(risingSparsity(profile), threshold, profile);
+
+/**
+ * The accuracy to expect at a threshold: linear between measured points.
+ * @throws TANDEM_TARGET_UNREACHABLE outside of the measured thresholds
+ */
+export const accuracyAt = (profile: SparsityProfile, threshold: number): number =>
+  interpolated(
+    profile.points.map(({ parameter, accuracy }) => [parameter, accuracy]),
+    threshold,
+    profile,
+  );
+
+type Curve = readonly (readonly [parameter: number, value: number])[];
+
+function risingSparsity({ points }: SparsityProfile): Curve {
+  let most = 0;
+  return points.map(({ parameter, sparsity }) => {
     most = Math.max(most, sparsity);
-    if (wanted >= least && wanted <= most && most > before.sparsity) {
-      const way = (wanted - before.sparsity) / (most - before.sparsity);
-      return before.parameter + way * (parameter - before.parameter);
-    }
-    before = { parameter, sparsity: most };
+    return [parameter, most] as const;
+  });
+}
+
+function interpolated(curve: Curve, threshold: number, { rule }: SparsityProfile): number {
+  const next = curve.findIndex(([parameter]) => parameter >= threshold);
+  const [after, before] = [curve[next], curve[next - 1]];
+  if (after?.[0] === threshold) return after[1];
+  if (after && before) return before[1] + ((threshold - before[0]) / (after[0] - before[0])) * (after[1] - before[1]);
+  throw unreachable(
+    `τ = ${threshold} lies outside of the thresholds that were measured.`,
+    `${rule}: threshold ${threshold}`,
+    `They reach from ${curve[0]![0]} to ${curve.at(-1)![0]}; a wider \`grid\` measures others.`,
+  );
+}
+
+function thresholdForSparsity(profile: SparsityProfile, wanted: number): number {
+  const curve = risingSparsity(profile);
+  const [[first, least], [, most]] = [curve[0]!, curve.at(-1)!];
+  const next = curve.findIndex(([, sparsity]) => sparsity >= wanted);
+  if (wanted === least) return first;
+  if (next > 0) {
+    const [[a, from], [b, to]] = [curve[next - 1]!, curve[next]!];
+    const way = (wanted - from) / (to - from);
+    // Rounding must not lead out of the interval.
+    return Math.min(b, a * (1 - way) + b * way);
   }
   const text = (value: number) => `${(value * 100).toFixed(2)} %`;
   throw unreachable(
     `No threshold that was measured gives ${text(wanted)} zeros.`,
-    `${rule}: sparsity ${wanted}`,
-    `It reaches from ${text(least)} (τ = ${points[0]!.parameter}) to ${text(most)}; a wider \`grid\` measures larger thresholds.`,
+    `${profile.rule}: sparsity ${wanted}`,
+    `It reaches from ${text(least)} (τ = ${first}) to ${text(most)}; a wider \`grid\` measures larger thresholds.`,
   );
 }
 
@@ -91,9 +134,8 @@ function thresholdForLoss({ points, rule }: SparsityProfile, loss: number): numb
       'Measure the profile from τ = 0 on, and ask for a loss of at least 0.',
     );
   }
-  // Accuracies are multiples of 1 / examples; rounding must not turn an equal one into a smaller one.
-  const enough = first!.accuracy - loss - 1e-12;
-  const fails = points.findIndex(({ accuracy }) => accuracy < enough);
+  // Shares are multiples of 1 / examples; rounding must not turn an equal one into a larger one.
+  const fails = points.findIndex(({ changed }) => changed > loss + 1e-12);
   return points[(fails < 0 ? points.length : fails) - 1]!.parameter;
 }
 

@@ -113,6 +113,8 @@ export interface ProfiledRule {
 
 /** Chooses a parameter of the technique from curves that are measured beside the test split. */
 export interface Profiler<Options> {
+  /** The input of adapted graphs, a float32 scalar, that the chosen parameter is: it may change at run time. */
+  readonly input: string;
   /**
    * The rules that curves show; the technique's own comes first, and is the one to choose from.
    * @param graph the original model with its trained weights

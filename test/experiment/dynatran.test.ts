@@ -3,13 +3,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { evaluateModel, exportModel } from '../../src/experiment/models.js';
+import { comparedWithFirst } from '../../src/experiment/profile.js';
 import { silentProgress } from '../../src/experiment/progress.js';
 import type { RunResult } from '../../src/experiment/result.js';
+import { initializersFromInputs, withOutputs } from '../../src/graph/edit.js';
 import { readModelFile } from '../../src/graph/onnx/files.js';
+import { floatTensor, type Graph } from '../../src/graph/types.js';
+import { collate } from '../../src/runtime/collate.js';
+import { Session } from '../../src/runtime/session.js';
+import type { Feeds, Fetched } from '../../src/runtime/types.js';
+import { THRESHOLD_INPUT, thresholdFeeds } from '../../src/techniques/dynatran.js';
 import { parseProfile, thresholdFor } from '../../src/techniques/profile.js';
 import { openTrace } from '../../src/trace/files.js';
 import { summariseTrace } from '../../src/trace/statistics.js';
 import type { TransformerArchitecture } from '../../src/workload/transformer.js';
+import { tandem } from '../cli/tandem.js';
 import { keptFolder } from './scratch.js';
 import { asKilled, resultText, resume, runTo, stoppedAt, TINY, writeExperiment } from './tiny-run.js';
 
@@ -32,6 +40,8 @@ beforeAll(async () => {
 });
 
 const profileOf = () => parseProfile(readFileSync(join(run, 'profile.json'), 'utf8'), 'profile.json');
+/** A float32 as evaluations print it. */
+const decimal = (value: number) => Number(Math.fround(value).toPrecision(7));
 const curve = (rule: string) => result.curves!.find((one) => one.rule === rule)!;
 
 test('there is no third training: the adapted model has the weights of the baseline', () => {
@@ -52,7 +62,24 @@ test('the threshold comes from the profile of the validation split', () => {
     const sum = (part: 'zeros' | 'elements') => matrices.reduce((total, matrix) => total + matrix[part], 0);
     expect(sparsity).toBeCloseTo(sum('zeros') / sum('elements'), 12);
   }
+  const [unpruned] = profile.points;
+  expect(unpruned!.changed).toBe(0);
+  for (const { accuracy, changed } of profile.points) {
+    expect(Math.abs(accuracy - unpruned!.accuracy)).toBeLessThanOrEqual(changed + 1e-12);
+  }
   expect(curve('dynatran + weight pruning').chosen).toBe(thresholdFor(profile, { sparsity: WANTED }));
+});
+
+test('predictions that changed are counted against those without pruning', () => {
+  const point = (predicted: number[]) => ({ parameter: 0, sparsity: 0, accuracy: 0.5, matrices: [], predicted });
+  const points = comparedWithFirst([
+    point([0, 1, 1, 0]),
+    point([0, 1, 0, 0]),
+    point([1, 0, 1, 1]),
+    point([0, 1, 1, 0]),
+  ]);
+  expect(points.map(({ changed }) => changed)).toEqual([0, 0.25, 0.75, 0]);
+  expect(points[0]).not.toHaveProperty('predicted');
 });
 
 test('curves are those of the test split; the run went on with the chosen point', () => {
@@ -107,12 +134,123 @@ test('stopped while it is profiled, or while curves are measured, it comes to th
   }
 });
 
-test('the exported model has its threshold built in', async () => {
-  const output = join(home, 'adapted.onnx');
-  await exportModel({ run, output, model: 'adapted' }, context);
-  expect(readModelFile(output).inputs.map(({ name }) => name)).toEqual(['input_ids', 'attention_mask']);
-  const [own] = await evaluateModel({ source: output, split: 'test', folder: join(home, 'data') }, context);
-  expect(own!.metrics.accuracy).toBe(result.accuracy.adapted);
+describe('the threshold changes at run time', () => {
+  const folder = () => join(home, 'data');
+  let output: string;
+  beforeAll(async () => {
+    output = join(home, 'adapted.onnx');
+    await exportModel({ run, output, model: 'adapted' }, context);
+  });
+  const chosen = () => curve('dynatran + weight pruning').chosen!;
+
+  test('in the exported model: an input, whose default is the chosen one', async () => {
+    const exported = readModelFile(output);
+    expect(exported.inputs.map(({ name }) => name)).toEqual(['input_ids', 'attention_mask', THRESHOLD_INPUT]);
+    expect(exported.initializers.get(THRESHOLD_INPUT)).toEqual(floatTensor([chosen()], []));
+    const texts = collate([
+      [2, 5, 6, 3],
+      [2, 7, 3],
+    ]);
+    const run = async (model: Graph | Uint8Array, feeds: Feeds = {}) => {
+      const session = await Session.create(model, { threads: 1 });
+      return session.run({ ...texts, ...feeds }).finally(() => session.dispose());
+    };
+    const counting = withOutputs(exported, ['logits', 'dynatran.zeros']);
+    const byDefault = await run(counting);
+    expect((await run(readFileSync(output))).logits).toEqual(byDefault.logits);
+    expect(await run(counting, thresholdFeeds(chosen()))).toEqual(byDefault);
+    const fed = await run(counting, thresholdFeeds(0.1));
+    // The same model with this threshold fixed when it is built.
+    expect(fed).toEqual(await run(initializersFromInputs(counting, new Map(Object.entries(thresholdFeeds(0.1))))));
+    const zeros = ({ 'dynatran.zeros': counted }: Fetched) => (counted!.data as Float64Array).reduce((a, b) => a + b);
+    expect(zeros(fed)).toBeGreaterThan(zeros(byDefault));
+  });
+
+  test('in an evaluation, of the run or of the exported model', async () => {
+    const { points } = curve('dynatran + weight pruning');
+    for (const { parameter, accuracy, sparsity } of points) {
+      for (const source of [run, output]) {
+        const results = await evaluateModel({ source, split: 'test', folder: folder(), threshold: parameter }, context);
+        const adapted = results.find(({ model }) => model === 'adapted')!;
+        expect(adapted).toMatchObject({ threshold: decimal(parameter), sparsity, metrics: { accuracy } });
+        for (const { model, metrics, threshold } of results) {
+          if (model === 'baseline')
+            expect([metrics.accuracy, threshold]).toEqual([result.accuracy.baseline, undefined]);
+        }
+      }
+    }
+    const [own] = await evaluateModel({ source: output, split: 'test', folder: folder() }, context);
+    expect(own).toMatchObject({ threshold: decimal(chosen()), metrics: { accuracy: result.accuracy.adapted } });
+    const { stdout } = await tandem('evaluate', output, '--folder', folder(), '--threshold', '0.1', '--format', 'json');
+    const rows = JSON.parse(stdout) as { threshold: number; metric: string; value: number }[];
+    expect(rows.find(({ metric }) => metric === 'sparsity')).toMatchObject({
+      threshold: 0.1,
+      value: points.at(-1)!.sparsity,
+    });
+  });
+
+  test('but not where the model has none', async () => {
+    const baseline = join(home, 'baseline.onnx');
+    await exportModel({ run, output: baseline, model: 'baseline' }, context);
+    const refused = { code: 'TANDEM_CONFIG_INVALID', place: '--threshold 0.1' };
+    const attempt = evaluateModel({ source: baseline, split: 'test', folder: folder(), threshold: 0.1 }, context);
+    await expect(attempt).rejects.toMatchObject(refused);
+    const negative = evaluateModel({ source: output, split: 'test', folder: folder(), threshold: -0.1 }, context);
+    await expect(negative).rejects.toMatchObject({ ...refused, place: '--threshold -0.1' });
+  });
+});
+
+describe('tandem threshold', () => {
+  const lookUp = async (...args: string[]) => {
+    const { stdout, stderr } = await tandem('threshold', ...args, '--format', 'json');
+    return JSON.parse(stdout || stderr) as Record<string, unknown>;
+  };
+
+  test('finds the threshold that the run took, in its folder or in the file', async () => {
+    for (const source of [run, join(run, 'profile.json')]) {
+      expect(await lookUp(source, '--sparsity', String(WANTED))).toMatchObject({
+        threshold: curve('dynatran + weight pruning').chosen,
+        sparsity: expect.closeTo(WANTED, 12),
+        found: expect.stringMatching(/^interpolated between the measured 0\.\d+ and 0\.\d+$/),
+        rule: 'dynatran + weight pruning',
+        split: 'validation',
+        examples: result.data.validation,
+      });
+    }
+    const { stdout } = await tandem('threshold', run, '--sparsity', String(WANTED));
+    expect(stdout).toContain('30.00');
+    expect((await tandem('threshold', run, '--sparsity', '0.3', '--format', 'csv')).stdout).toMatch(
+      /^threshold,sparsity,/,
+    );
+  });
+
+  test('finds the one for a loss of accuracy, and what to expect there', async () => {
+    const { points } = profileOf();
+    const found = await lookUp(run, '--accuracy-loss', '0.1');
+    const at = points.find(({ parameter }) => parameter === found.threshold)!;
+    expect(found).toMatchObject({
+      accuracy: at.accuracy,
+      accuracyLoss: points[0]!.accuracy - at.accuracy,
+      sparsity: at.sparsity,
+      found: expect.stringContaining('0.1'),
+    });
+    expect(at.changed).toBeLessThanOrEqual(0.1);
+  });
+
+  test('says what can be reached, and where there is nothing to look in', async () => {
+    expect(await lookUp(run, '--sparsity', '0.999')).toMatchObject({
+      error: { code: 'TANDEM_TARGET_UNREACHABLE', remedy: expect.stringMatching(/reaches from .* to /) },
+    });
+    expect(await lookUp(home, '--sparsity', '0.3')).toMatchObject({
+      error: { code: 'TANDEM_FILE_NOT_FOUND', remedy: expect.stringContaining('dynatran') },
+    });
+    expect(await lookUp(join(home, 'nowhere'), '--sparsity', '0.3')).toMatchObject({
+      error: { code: 'TANDEM_FILE_NOT_FOUND' },
+    });
+    expect(await lookUp(join(run, 'result.json'), '--sparsity', '0.3')).toMatchObject({
+      error: { code: 'TANDEM_CONFIG_INVALID' },
+    });
+  });
 });
 
 describe('is refused', () => {

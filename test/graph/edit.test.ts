@@ -9,6 +9,8 @@ import {
   pruneUnused,
   renameValues,
   replaceInput,
+  withDefaults,
+  withFixedDefaults,
   withOutputs,
 } from '../../src/graph/edit.js';
 import { floatTensor, type Graph, tensor } from '../../src/graph/types.js';
@@ -55,6 +57,34 @@ describe('weights and inputs', () => {
       initializersFromInputs(open, new Map([['w', tensor('float64', [2, 2], new Float64Array(4))]])),
     ).toThrow('float64');
     expect(() => inputsFromInitializers(graph(), ['nothing'])).toThrow('no initializer "nothing"');
+  });
+});
+
+describe('defaults of inputs', () => {
+  const open = inputsFromInitializers(graph(), ['w', 'b']);
+  const fed = { w: floatTensor([1, 0, 0, 1], [2, 2]), b: floatTensor([0, 0]) };
+  const withDefault = withDefaults(open, new Map([['b', fed.b]]));
+
+  test('need not be fed', async () => {
+    expect(await run(validateGraph(withDefault), { x, w: fed.w })).toEqual(await run(open, { x, ...fed }));
+  });
+
+  test('stay with their inputs, where nothing reads them too', () => {
+    const kept = pruneUnused(withOutputs(withDefault, ['xw']));
+    expect(kept.inputs).toEqual(open.inputs);
+    expect(kept.initializers).toEqual(new Map([['b', fed.b]]));
+  });
+
+  test('can be fixed, after which there is no such input', () => {
+    const fixed = withFixedDefaults(withDefault);
+    expect(fixed.inputs.map(({ name }) => name)).toEqual(['x', 'w']);
+    expect(fixed).toEqual(initializersFromInputs(open, new Map([['b', fed.b]])));
+    expect(inputsFromInitializers(withDefault, ['b']).inputs).toEqual(open.inputs);
+  });
+
+  test('fit what the input declares', () => {
+    expect(() => withDefaults(open, new Map([['b', floatTensor([1])]]))).toThrow('[2]');
+    expect(() => withDefaults(open, new Map([['nothing', floatTensor([1])]]))).toThrow('no input "nothing"');
   });
 });
 

@@ -2,8 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { TandemError } from '../../src/errors.js';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { withDefaults, withFixedDefaults } from '../../src/graph/edit.js';
 import { decodeModel, encodeModel, encodeSplitModel } from '../../src/graph/onnx/index.js';
 import { fromInteger, type ModelProto, modelType, type TensorProto } from '../../src/graph/onnx/schema.js';
+import { inferTypes } from '../../src/graph/shapes.js';
 import {
   type DataType,
   floatTensor,
@@ -237,18 +239,46 @@ describe('reading what others wrote', () => {
     expect(graph.types.get('n')).toEqual({ dtype: 'float32', shape: ['n', 'x_dim1', 'x_dim2', 0] });
   });
 
-  test('an attribute without a type, as old files have it, and an initializer that is also an input', () => {
+  test('an attribute without a type, as old files have it', () => {
     const graph = decodeModel(
       model({
         node: [{ opType: 'Softmax', input: ['w'], output: ['y'], attribute: [{ name: 'axis', i: 0 }] }],
         initializer: [{ name: 'w', dataType: 1, dims: [1], floatData: [1] }],
-        input: [floatOutput('w')],
         output: [floatOutput('y')],
       }),
     );
     expect(graph.nodes[0]!.attributes).toEqual({ axis: int(0) });
-    expect(graph.inputs).toEqual([]);
-    expect(graph.initializers.has('w')).toBe(true);
+  });
+
+  test('an initializer that is also an input: a default from IR version 4 on, a constant before', () => {
+    const file = (irVersion: number) =>
+      model(
+        {
+          node: [{ opType: 'Neg', input: ['w'], output: ['y'] }],
+          initializer: [{ name: 'w', dataType: 1, dims: [1], floatData: [1] }],
+          input: [floatOutput('w')],
+          output: [floatOutput('y')],
+        },
+        { irVersion: fromInteger(irVersion) },
+      );
+    for (const [version, inputs] of [
+      [3, []],
+      [4, ['w']],
+    ] as const) {
+      const graph = decodeModel(file(version));
+      expect(graph.inputs.map(({ name }) => name)).toEqual(inputs);
+      expect(graph.initializers.get('w')).toEqual(floatTensor([1]));
+      expect(decodeModel(encodeModel(graph))).toEqual(graph);
+    }
+  });
+
+  test('what a default says is not taken for granted in shapes', () => {
+    const b = new GraphBuilder('reshaped');
+    const x = b.input('x', 'float32', [6]);
+    b.output(b.op('Reshape', [x, b.input('shape', 'int64', [2])], {}, 'y'));
+    const open = withDefaults(b.finish(), new Map([['shape', int64Tensor([2, 3])]]));
+    expect(decodeModel(encodeModel(open)).types.get('y')!.shape).not.toEqual([2, 3]);
+    expect(inferTypes(withFixedDefaults(open)).types.get('y')!.shape).toEqual([2, 3]);
   });
 
   test('a bound "to the end" (2^63 − 1) stays one', () => {

@@ -1,5 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { GraphBuilder } from '../../src/graph/builder.js';
+import { withDefaults } from '../../src/graph/edit.js';
+import { decodeModel } from '../../src/graph/onnx/decode.js';
 import { encodeModel } from '../../src/graph/onnx/encode.js';
 import { type DataType, floatTensor, int64Tensor, type Tensor, tensor } from '../../src/graph/types.js';
 import { offeredProviders } from '../../src/runtime/providers.js';
@@ -42,6 +44,30 @@ describe('Session', () => {
     const results = await identity.run(Object.fromEntries(examples.map((example) => [example.dtype, example])));
     for (const example of examples) expect(results[`same_${example.dtype satisfies DataType}`]).toEqual(example);
     await identity.dispose();
+  });
+
+  it('takes the default of an input that is not fed, and what is fed instead', async () => {
+    const b = new GraphBuilder('scaled');
+    b.output(b.mul(b.input('x', 'float32', ['n']), b.input('factor', 'float32', []), 'y'));
+    const graph = withDefaults(b.finish(), new Map([['factor', floatTensor([3], [])]]));
+    const x = floatTensor([1, 2]);
+    const bytes = encodeModel(graph);
+    for (const source of [graph, decodeModel(bytes)]) {
+      const scaled = await Session.create(source);
+      expect(scaled.inputs).toEqual(graph.inputs);
+      expect([...float32((await scaled.run({ x })).y)]).toEqual([3, 6]);
+      expect([...float32((await scaled.run({ x, factor: floatTensor([5], []) })).y)]).toEqual([5, 10]);
+      expect([...float32((await scaled.run({ x })).y)]).toEqual([3, 6]);
+      await expect(scaled.run({ factor: floatTensor([5], []) })).rejects.toMatchObject({ place: 'input x' });
+      await scaled.dispose();
+    }
+    // Of bytes, ONNX Runtime for Node names only the inputs that must be fed, and ignores what it is fed beyond.
+    const opaque = await Session.create(bytes);
+    expect([...float32((await opaque.run({ x })).y)]).toEqual([3, 6]);
+    await expect(opaque.run({ x, factor: floatTensor([5], []) })).rejects.toMatchObject({
+      code: 'TANDEM_FEED_INVALID',
+    });
+    await opaque.dispose();
   });
 
   it('fetches only what is asked for', async () => {

@@ -1,45 +1,53 @@
 /** Thresholds looked up in measured curves. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { parseProfile, type SparsityProfile, thresholdFor } from '../../src/techniques/profile.js';
+import {
+  accuracyAt,
+  parseProfile,
+  type SparsityProfile,
+  sparsityAt,
+  thresholdFor,
+} from '../../src/techniques/profile.js';
 
 const profileOf = (
-  points: readonly (readonly [parameter: number, sparsity: number, accuracy: number])[],
+  points: readonly (readonly [parameter: number, sparsity: number, accuracy: number, changed: number])[],
 ): SparsityProfile => ({
   tandemProfile: 1,
   rule: 'dynatran',
   parameter: 'τ',
   model: { name: 'bert', sha256: 'ab' },
   data: { name: 'tsv', split: 'validation', examples: 10, sha256: 'cd' },
-  points: points.map(([parameter, sparsity, accuracy]) => ({
+  points: points.map(([parameter, sparsity, accuracy, changed]) => ({
     parameter,
     sparsity,
     accuracy,
+    changed,
     matrices: [{ layer: 0, matrix: 'query', zeros: 3, elements: 10 }],
   })),
 });
 
 const PROFILE = profileOf([
-  [0, 0.1, 0.9],
-  [0.01, 0.3, 0.91],
-  [0.02, 0.5, 0.88],
-  [0.03, 0.7, 0.9],
+  [0, 0.1, 0.9, 0],
+  [0.01, 0.3, 0.91, 0.01],
+  [0.02, 0.5, 0.88, 0.04],
+  [0.03, 0.7, 0.9, 0.02],
 ]);
 
 const shares = (most: number) => fc.integer({ min: 0, max: 1000 }).map((thousandth) => (thousandth / 1000) * most);
-/** Curves with noise: neither sparsity nor accuracy need be monotone. */
+/**
+ * Curves with noise: nothing need be monotone. Of 100 predictions, first 50 right ones and 50 wrong ones, some change at
+ * each point: a right one that changes is lost, a wrong one may be gained.
+ */
 const profiles = fc
-  .array(fc.tuple(shares(1), shares(1)), { minLength: 1, maxLength: 8 })
-  .map((points) => profileOf(points.map(([sparsity, accuracy], i) => [i / 100, sparsity, accuracy])));
-
-/** ρ made non-decreasing, between points linear. */
-function sparsityAt({ points }: SparsityProfile, threshold: number): number {
-  const monotone = points.map((_, i) => Math.max(...points.slice(0, i + 1).map(({ sparsity }) => sparsity)));
-  const next = points.findIndex(({ parameter }) => parameter >= threshold);
-  if (next <= 0) return monotone[0]!;
-  const [a, b] = [points[next - 1]!.parameter, points[next]!.parameter];
-  return monotone[next - 1]! + ((threshold - a) / (b - a)) * (monotone[next]! - monotone[next - 1]!);
-}
+  .array(fc.tuple(shares(1), fc.nat(50), fc.nat(50), fc.nat(50)), { minLength: 1, maxLength: 8 })
+  .map((points) =>
+    profileOf(
+      points.map(([sparsity, lost, gained, otherWrong], i) => {
+        const [down, up, still] = i === 0 ? [0, 0, 0] : [lost, gained, Math.min(otherWrong, 50 - gained)];
+        return [i / 100, sparsity, (50 - down + up) / 100, (down + up + still) / 100];
+      }),
+    ),
+  );
 
 describe('for a sparsity', () => {
   test('lies between the measured points', () => {
@@ -70,9 +78,11 @@ describe('for a sparsity', () => {
 });
 
 describe('for a loss of accuracy', () => {
-  test('is the largest measured one below which all keep it', () => {
-    expect(thresholdFor(PROFILE, { accuracyLoss: 0 })).toBe(0.01); // 0.03 keeps it too, but 0.02 does not
-    expect(thresholdFor(PROFILE, { accuracyLoss: 0.02 })).toBe(0.03);
+  test('is the largest measured one up to which no more predictions change', () => {
+    expect(thresholdFor(PROFILE, { accuracyLoss: 0 })).toBe(0); // 0.01 loses nothing, but changes predictions
+    expect(thresholdFor(PROFILE, { accuracyLoss: 0.01 })).toBe(0.01);
+    expect(thresholdFor(PROFILE, { accuracyLoss: 0.02 })).toBe(0.01); // 0.03 changes no more, but 0.02 does
+    expect(thresholdFor(PROFILE, { accuracyLoss: 0.04 })).toBe(0.03);
   });
 
   test('keeps the accuracy at every measured threshold up to it', () => {
@@ -82,11 +92,20 @@ describe('for a loss of accuracy', () => {
         const enough = profile.points[0]!.accuracy - accuracyLoss - 1e-9;
         const kept = profile.points.filter(({ parameter }) => parameter <= threshold);
         expect(kept.every(({ accuracy }) => accuracy >= enough)).toBe(true);
+        expect(kept.every(({ changed }) => changed <= accuracyLoss + 1e-9)).toBe(true);
         const next = profile.points[kept.length];
-        expect(next === undefined || next.accuracy < enough + 2e-9).toBe(true);
+        expect(next === undefined || next.changed > accuracyLoss).toBe(true);
       }),
       { seed: 2 },
     );
+  });
+
+  test('is not misled by right and wrong predictions that change alike', () => {
+    const lucky = profileOf([
+      [0, 0, 0.9, 0],
+      [0.01, 0.4, 0.9, 0.3],
+    ]);
+    expect(thresholdFor(lucky, { accuracyLoss: 0.005 })).toBe(0);
   });
 
   test('needs the accuracy without pruning', () => {
@@ -94,6 +113,31 @@ describe('for a loss of accuracy', () => {
     const refused = expect.objectContaining({ code: 'TANDEM_TARGET_UNREACHABLE' });
     expect(() => thresholdFor(late, { accuracyLoss: 0.1 })).toThrow(refused);
     expect(() => thresholdFor(PROFILE, { accuracyLoss: -0.1 })).toThrow(refused);
+  });
+});
+
+describe('what to expect at a threshold', () => {
+  test('lies between the measured points', () => {
+    expect(sparsityAt(PROFILE, 0.015)).toBeCloseTo(0.4, 12);
+    expect(accuracyAt(PROFILE, 0.015)).toBeCloseTo(0.895, 12);
+    expect([0, 0.03].map((threshold) => sparsityAt(PROFILE, threshold))).toEqual([0.1, 0.7]);
+    expect([0, 0.03].map((threshold) => accuracyAt(PROFILE, threshold))).toEqual([0.9, 0.9]);
+  });
+
+  test('zeros do not fall, whatever noise there is in the measurement', () => {
+    const noisy = profileOf([
+      [0, 0.3, 0.9, 0],
+      [0.01, 0.2, 0.9, 0],
+      [0.02, 0.5, 0.9, 0],
+    ]);
+    expect([0, 0.01, 0.02].map((threshold) => sparsityAt(noisy, threshold))).toEqual([0.3, 0.3, 0.5]);
+    expect(sparsityAt(noisy, 0.015)).toBeCloseTo(0.4, 12);
+  });
+
+  test.each([-0.001, 0.031])('is not known at %d, beyond what was measured', (threshold) => {
+    const refused = { code: 'TANDEM_TARGET_UNREACHABLE', remedy: expect.stringContaining('0 to 0.03') };
+    expect(() => sparsityAt(PROFILE, threshold)).toThrow(expect.objectContaining(refused));
+    expect(() => accuracyAt(PROFILE, threshold)).toThrow(expect.objectContaining(refused));
   });
 });
 

@@ -23,8 +23,9 @@ export interface DecodeOptions {
 }
 
 /**
- * Reads an .onnx model: nodes put in topological order, Constant nodes made initializers, types inferred. Inputs that
- * only give a default to override are dropped in favour of their initializer. Any operator set is read as it is.
+ * Reads an .onnx model: nodes put in topological order, Constant nodes made initializers, types inferred. Inputs with
+ * a default are both inputs and initializers, except in files older than IR version 4, where initializers must be listed
+ * as inputs and are constants. Any operator set is read as it is.
  * Tensors may share memory with `bytes`.
  * @throws TANDEM_MODEL_UNREADABLE, TANDEM_MODEL_INVALID, TANDEM_MODEL_UNSUPPORTED, TANDEM_EXTERNAL_DATA,
  *   TANDEM_SHAPE_MISMATCH
@@ -48,9 +49,13 @@ export function decodeModel(bytes: Uint8Array, options: DecodeOptions = {}): Gra
   }
   const metadata: Record<string, string> = {};
   for (const { key = '', value = '' } of proto.metadataProps ?? []) metadata[key] = value;
-  const graph = decodeGraph(proto.graph, { opsets, metadata, external: options.externalData });
+  const defaults = toNumber(proto.irVersion ?? 0) >= OVERRIDABLE_FROM;
+  const graph = decodeGraph(proto.graph, { opsets, metadata, defaults, external: options.externalData });
   return inferTypes(foldConstants(sortNodes(validateGraph(graph))));
 }
+
+/** The file-format version from which an initializer that is an input too may be overridden. */
+const OVERRIDABLE_FROM = 4;
 
 function parse(bytes: Uint8Array): ModelProto {
   try {
@@ -71,6 +76,8 @@ function parse(bytes: Uint8Array): ModelProto {
 interface Surroundings {
   readonly opsets: Readonly<Record<string, number>>;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Whether an initializer that is an input too is its default. */
+  readonly defaults: boolean;
   readonly external: ExternalDataSource | undefined;
 }
 
@@ -87,7 +94,7 @@ function decodeGraph(proto: GraphProto, around: Surroundings): Graph {
     if (initializers.has(name)) twice(name);
     initializers.set(name, decodeTensor(tensor, name, around.external));
   }
-  const inputs = (proto.input ?? []).map(valueInfo).filter(({ name }) => !initializers.has(name));
+  const inputs = (proto.input ?? []).map(valueInfo).filter(({ name }) => around.defaults || !initializers.has(name));
   const outputs = (proto.output ?? []).map(valueInfo);
   const types = new Map<string, TensorType>();
   for (const info of proto.valueInfo ?? []) {
@@ -95,8 +102,8 @@ function decodeGraph(proto: GraphProto, around: Surroundings): Graph {
     if (type) types.set(info.name ?? '', type);
   }
   const nodes = decodeNodes(proto.node ?? [], around);
-  for (const { name, dtype, shape } of [...inputs, ...outputs]) types.set(name, { dtype, shape });
   for (const [name, { dtype, shape }] of initializers) types.set(name, { dtype, shape });
+  for (const { name, dtype, shape } of [...inputs, ...outputs]) types.set(name, { dtype, shape });
   return {
     name: proto.name ?? '',
     opsets: around.opsets,
