@@ -6,7 +6,7 @@ import type { TransformerArchitecture } from '../../workload/transformer.js';
 import { playRecords, sumActions } from '../engine.js';
 import type { Infeasible, SimulationOptions, SimulationResult, Workload } from '../types.js';
 import { electorComposition } from './area.js';
-import { operationActions, transferActions } from './bill.js';
+import { Actions, operationActions, transferActions } from './bill.js';
 import type { ElectorConfig } from './config.js';
 import { type Misfit, play } from './engine.js';
 import { assumedDensity, drawnMasks, keyOf, type MaskSource, part, RecordedMasks } from './masks.js';
@@ -111,9 +111,10 @@ export function designPoint(
   if (!Array.isArray(parts)) return infeasible(name, parts);
   const actions = sumActions(
     parts.flatMap(({ played, times }) => {
-      const bills = played.operations.map((operation) => operationActions(operation, config));
-      const one = sumActions([...bills, ...played.transfers.map(transferActions)]);
-      return Array.from({ length: times }, () => one);
+      const bill = new Actions();
+      for (const operation of played.operations) operationActions(operation, config, bill);
+      for (const transfer of played.transfers) transferActions(transfer, bill);
+      return Array.from({ length: times }, () => bill.counts);
     }),
   );
   const cycles = parts.reduce((sum, { played, times }) => sum + times * played.cycles, 0);

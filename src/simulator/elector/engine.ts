@@ -6,7 +6,7 @@
 import { Buffers, type FillChange, type Footprint, type Room } from './buffers.js';
 import type { ElectorConfig } from './config.js';
 import { type Bandwidth, BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
-import { isThere, MatrixState, streams } from './matrix-state.js';
+import { isAbsent, isThere, MatrixState, streams } from './matrix-state.js';
 import type { Matrix, Operation, Program } from './operations.js';
 import type { OperationCosts } from './tile-costs.js';
 import type { Dispatch } from './units.js';
@@ -82,6 +82,8 @@ export function play(
 
 class Engine {
   readonly #states: MatrixState[];
+  /** By operation. */
+  readonly #touched: readonly (readonly MatrixState[])[];
   readonly #buffers: Buffers;
   /** In a buffer, and not needed there by an admitted operation. */
   readonly #evictable = new Set<MatrixState>();
@@ -115,6 +117,7 @@ class Engine {
     this.#missing = new Int32Array(program.operations.length);
     this.#admittedAt = new Float64Array(program.operations.length);
     this.#states = program.matrices.map((matrix) => new MatrixState(matrix, costs, config.sparsityModules));
+    this.#touched = program.operations.map(({ touches }) => touches.map(({ id }) => this.#states[id]!));
     const embedding = this.#states[program.embedding.id]!.size;
     const { weight, mask } = this.#buffers.size;
     const share = (size: number, taken: number, parts: number) => Math.floor(Math.max(0, size - taken) / parts);
@@ -167,17 +170,15 @@ class Engine {
     const { operations } = this.program;
     while (this.#next < operations.length) {
       const operation = operations[this.#next]!;
-      const states = operation.touches.map(({ id }) => this.#states[id]!);
-      const absent = states.filter(({ place }) => place === 'nowhere' || place === 'memory');
-      for (const state of states) this.#pin(state);
+      const states = this.#touched[this.#next]!;
       // What is on its way out comes back once it is gone; what streams by for another operation comes anew.
-      const passing = states.some((state) => state.place === 'leaving' || (state.pins > 1 && streams(state)));
-      const blocked = passing || !this.#makeRoom(this.#roomFor(absent));
-      if (blocked) {
+      if (states.some((state) => state.place === 'leaving' || (state.pins > 0 && streams(state)))) return;
+      for (const state of states) this.#pin(state);
+      if (!this.#makeRoom(this.#roomFor(states, isAbsent))) {
         for (const state of states) this.#unpin(state);
         return;
       }
-      for (const state of absent) this.#bring(state);
+      for (const state of states) if (isAbsent(state)) this.#bring(state);
       this.#admittedAt[operation.id] = this.#now;
       const missing = this.#await(operation);
       this.#missing[operation.id] = missing;
@@ -308,7 +309,7 @@ class Engine {
   }
 
   #wake(state: MatrixState): void {
-    if (!isThere(state)) return;
+    if (state.waitingReaders.length === 0 || !isThere(state)) return;
     const readers = state.waitingReaders;
     state.waitingReaders = [];
     this.#release(readers);
@@ -395,9 +396,10 @@ class Engine {
     return { buffer, demandBits: most.room[buffer], boundBits, operation: most.name };
   }
 
-  #roomFor(states: readonly MatrixState[]): Room {
+  #roomFor(states: readonly MatrixState[], counts: (state: MatrixState) => boolean = () => true): Room {
     const room: Room = { activation: 0, weight: 0, mask: 0 };
     for (const state of states) {
+      if (!counts(state)) continue;
       state.room = this.#roomOf(state);
       room[state.matrix.buffer] += state.room.data;
       room.mask += state.room.mask;

@@ -48,5 +48,8 @@ export class MatrixState {
 export const streams = ({ place, room, size }: MatrixState): boolean =>
   (place === 'buffer' || place === 'arriving') && (room.data < size.data || room.mask < size.mask);
 
+/** Not in a buffer, nor on the way to or from one. */
+export const isAbsent = ({ place }: MatrixState): boolean => place === 'nowhere' || place === 'memory';
+
 /** All of it, ready to be read. */
 export const isThere = ({ place, writersLeft }: MatrixState): boolean => place === 'buffer' && writersLeft === 0;

@@ -49,8 +49,9 @@ export class ProgramBuilder {
     return this.#matrix(`${of.name}'`, of, mask, { ...WEIGHT, stored: false, kept: true });
   }
 
-  product(name: string, layer: number, l: Operand, r: Operand, writes: Matrix): void {
-    this.#add({ kind: 'product', name, layer, left: l, right: r, reads: [l.matrix, r.matrix], writes });
+  product(name: string, layer: number, left: Operand, right: Operand, writes: Matrix): void {
+    const reads = [left.matrix, right.matrix];
+    this.#add({ kind: 'product', id: this.#id, name, layer, left, right, reads, writes, touches: all(reads, writes) });
   }
 
   convolution(
@@ -59,16 +60,22 @@ export class ProgramBuilder {
     { finds, input, other, kernel }: Pick<Convolution, 'finds' | 'input' | 'other' | 'kernel'>,
     writes: Matrix,
   ): void {
-    this.#add({ kind: 'convolution', name, layer, finds, input, other, kernel, reads: [input, other], writes });
+    const reads = [input, other];
+    const touches = all(reads, writes);
+    this.#add({ kind: 'convolution', id: this.#id, name, layer, finds, input, other, kernel, reads, writes, touches });
   }
 
   pass(kind: Pass['kind'], name: string, layer: number, reads: readonly Matrix[], writes: Matrix): void {
-    this.#add({ kind, name, layer, input: reads[0]!, reads, writes });
+    const touches = all(reads, writes);
+    this.#add({ kind, id: this.#id, name, layer, input: reads[0]!, reads, writes, touches });
   }
 
-  #add(operation: Distributive<Operation>): void {
-    const touches = [...new Set([...operation.reads, operation.writes])];
-    this.operations.push({ ...operation, touches, id: this.operations.length } as Operation);
+  get #id(): number {
+    return this.operations.length;
+  }
+
+  #add(operation: Operation): void {
+    this.operations.push(operation);
   }
 
   #matrix(
@@ -92,5 +99,11 @@ export class ProgramBuilder {
   }
 }
 
-type Distributive<T> = T extends Operation ? Omit<T, 'id' | 'touches'> : never;
+/** Each once. */
+function all(reads: readonly Matrix[], writes: Matrix): Matrix[] {
+  const touches = reads.filter((matrix, at) => reads.indexOf(matrix) === at);
+  if (!touches.includes(writes)) touches.push(writes);
+  return touches;
+}
+
 const WEIGHT = { shared: true, buffer: 'weight', stored: true } as const;

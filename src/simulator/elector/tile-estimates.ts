@@ -31,6 +31,10 @@ export class TileEstimates implements OperationCosts {
   readonly #softmax: SegmentPool;
   readonly #norms: SegmentPool;
   readonly #known = new Map<string, Estimate>();
+  readonly #knownProducts = new Map<number, Estimate>();
+  /** Matrices of one shape and density, by matrix. */
+  readonly #classes: number[] = [];
+  readonly #classNumbers = new Map<string, number>();
 
   /**
    * @param density share of non-zeros of a matrix, 0 … 1
@@ -57,9 +61,10 @@ export class TileEstimates implements OperationCosts {
   dispatch(operation: Operation, ready: number): Dispatch {
     if (operation.kind === 'gather') return this.#gather(operation, ready);
     const estimate = this.#estimate(operation);
-    const { tiles, busy, sums } = estimate;
-    const { start, end } = this.#pool(operation).deal(ready, { tiles, cycles: busy / tiles, sums });
-    return { ...estimate, start: Math.floor(start), end: Math.ceil(end + estimate.excess) };
+    const { tiles, busy, sums, excess, dense, executed, leftReads, rightReads } = estimate;
+    const dealt = this.#pool(operation).deal(ready, { tiles, cycles: busy / tiles, sums });
+    const [start, end] = [Math.floor(dealt.start), Math.ceil(dealt.end + excess)];
+    return { start, end, busy, tiles, dense, executed, leftReads, rightReads };
   }
 
   #pool({ kind }: Operation): SegmentPool {
@@ -68,30 +73,42 @@ export class TileEstimates implements OperationCosts {
 
   /** Heads and layers of one shape and density are estimated once. */
   #estimate(operation: Exclude<Operation, { kind: 'gather' }>): Estimate {
-    const key = this.#key(operation);
+    if (operation.kind === 'product') {
+      const key = this.#productKey(operation);
+      let known = this.#knownProducts.get(key);
+      if (!known) {
+        known = this.#product(operation);
+        this.#knownProducts.set(key, known);
+      }
+      return known;
+    }
+    const { kind, reads } = operation;
+    const taps = kind === 'convolution' ? `${operation.kernel}${operation.finds}` : '';
+    const key = `${kind}${taps}${reads.map((matrix) => this.#classOf(matrix)).join()}`;
     let known = this.#known.get(key);
     if (!known) {
-      known =
-        operation.kind === 'product'
-          ? this.#product(operation)
-          : operation.kind === 'convolution'
-            ? this.#convolution(operation)
-            : this.#pass(operation as Pass);
+      known = kind === 'convolution' ? this.#convolution(operation) : this.#pass(operation);
       this.#known.set(key, known);
     }
     return known;
   }
 
-  #key(operation: Operation): string {
-    const of = (matrix: Matrix) => {
+  /** Whole numbers are faster to look up than text; there are far fewer classes than fit. */
+  #productKey({ left, right }: Product): number {
+    const of = ({ matrix, transposed }: Operand) => 2 * this.#classOf(matrix) + (transposed ? 1 : 0);
+    return of(left) * 2 ** 24 + of(right);
+  }
+
+  #classOf(matrix: Matrix): number {
+    let found = this.#classes[matrix.id];
+    if (found === undefined) {
       const kind = `${matrix.shared ? 's' : ''}${isOverTokens(matrix) ? 't' : ''}`;
-      return `${matrix.rows}x${matrix.columns}${kind}@${this.density(matrix)}`;
-    };
-    if (operation.kind === 'product') {
-      const { left, right } = operation;
-      return `${of(left.matrix)}${left.transposed}*${of(right.matrix)}${right.transposed}`;
+      const key = `${matrix.rows}x${matrix.columns}${kind}@${this.density(matrix)}`;
+      found = this.#classNumbers.get(key) ?? this.#classNumbers.size;
+      this.#classNumbers.set(key, found);
+      this.#classes[matrix.id] = found;
     }
-    return `${operation.kind}${operation.reads.map(of).join()}${operation.kind === 'convolution' ? `${operation.kernel}${operation.finds}` : ''}`;
+    return found;
   }
 
   #product({ left, right }: Product): Estimate {
