@@ -64,7 +64,8 @@ async function readProfile(source: string): Promise<SparsityProfile> {
 
 function howFound({ points }: SparsityProfile, target: ThresholdTarget, threshold: number): string {
   if ('accuracyLoss' in target) {
-    return `the largest measured threshold up to which no larger share of the predictions changes than ${target.accuracyLoss}`;
+    const percent = `${Number((target.accuracyLoss * 100).toPrecision(6))} %`;
+    return `the largest measured up to which at most ${percent} of the predictions change`;
   }
   const next = points.findIndex(({ parameter }) => parameter >= threshold);
   const after = points[next]!.parameter;

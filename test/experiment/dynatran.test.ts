@@ -232,7 +232,7 @@ describe('tandem threshold', () => {
       accuracy: at.accuracy,
       accuracyLoss: points[0]!.accuracy - at.accuracy,
       sparsity: at.sparsity,
-      found: expect.stringContaining('0.1'),
+      found: expect.stringContaining('10 % of the predictions'),
     });
     expect(at.changed).toBeLessThanOrEqual(0.1);
   });
