@@ -57,7 +57,8 @@ function redrawn(file, shareOf) {
 }
 
 async function compare(file, phase) {
-  const set = { 'buffers.weightMegabytes': 32, phase };
+  // Room for all weights and masks, so that they are loaded once.
+  const set = { 'buffers.weightMegabytes': 32, 'buffers.maskMegabytes': 4, phase };
   const machine = resolveMachine({ preset: 'elector-edge', set });
   const dense = resolveMachine({ preset: 'elector-edge', name: 'dense', set: { ...set, sparsityModules: false } });
   const play = async (source, one = machine) => {
