@@ -3,8 +3,8 @@ import type { ActionCounts } from '../../hardware/compose.js';
 import type { Footprint } from './buffers.js';
 import type { ElectorConfig } from './config.js';
 import { WORD_BITS } from './constants.js';
-import type { PlayedOperation, Transfer } from './engine.js';
 import type { Matrix, Operation } from './operations.js';
+import type { PlayedOperation, Transfer } from './played.js';
 import { FIFO_WORDS } from './tile-costs.js';
 import type { OperandReads } from './units.js';
 

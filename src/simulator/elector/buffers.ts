@@ -30,6 +30,7 @@ export interface FillChange {
 export class Buffers {
   readonly size: Readonly<Room>;
   readonly #free: Room;
+  /** In no order. */
   readonly changes: FillChange[] = [];
 
   constructor(config: ElectorConfig) {
@@ -42,17 +43,25 @@ export class Buffers {
     return this.#free;
   }
 
-  take(matrix: Matrix, size: Footprint, cycle: number): void {
-    this.#change(matrix, size, cycle, 1);
+  /** Keeps room free for a matrix. */
+  reserve({ buffer }: Matrix, { data, mask }: Footprint): void {
+    this.#free[buffer] -= data;
+    this.#free.mask -= mask;
   }
 
+  /** From `cycle` on it lies in its room. */
+  fill(matrix: Matrix, size: Footprint, cycle: number): void {
+    this.#record(matrix, size, cycle, 1);
+  }
+
+  /** It leaves, and its room is free. */
   give(matrix: Matrix, size: Footprint, cycle: number): void {
-    this.#change(matrix, size, cycle, -1);
+    this.#free[matrix.buffer] += size.data;
+    this.#free.mask += size.mask;
+    this.#record(matrix, size, cycle, -1);
   }
 
-  #change({ buffer }: Matrix, { data, mask }: Footprint, cycle: number, sign: 1 | -1): void {
-    this.#free[buffer] -= sign * data;
-    this.#free.mask -= sign * mask;
+  #record({ buffer }: Matrix, { data, mask }: Footprint, cycle: number, sign: 1 | -1): void {
     this.changes.push({ cycle, buffer, bits: sign * data }, { cycle, buffer: 'mask', bits: sign * mask });
   }
 }

@@ -8,10 +8,11 @@ import type { Infeasible, SimulationOptions, SimulationResult, Workload } from '
 import { electorComposition } from './area.js';
 import { Actions, operationActions, transferActions } from './bill.js';
 import type { ElectorConfig } from './config.js';
-import { type Misfit, play } from './engine.js';
+import { play } from './engine.js';
 import { assumedDensity, drawnMasks, keyOf, type MaskSource, part, RecordedMasks } from './masks.js';
 import type { Matrix, Program } from './operations.js';
 import { type PlayedPart, playParts } from './parts.js';
+import type { Misfit } from './played.js';
 import { buildProgram } from './program.js';
 import { type OperationCosts, TileCosts } from './tile-costs.js';
 import { TileEstimates } from './tile-estimates.js';

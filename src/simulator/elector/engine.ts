@@ -3,56 +3,17 @@
  * buffers and there is room for their result; what they take on the units is said by `OperationCosts`, tile by tile or
  * in closed form. Main memory works ahead of the units as far as the buffers allow.
  */
-import { Buffers, type FillChange, type Footprint, type Room } from './buffers.js';
+import { Buffers, type Footprint, type Room } from './buffers.js';
 import type { ElectorConfig } from './config.js';
 import { type Bandwidth, BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
 import { isAbsent, isThere, MatrixState, streams } from './matrix-state.js';
-import type { Matrix, Operation, Program } from './operations.js';
+import type { Operation, Program } from './operations.js';
+import type { Misfit, Played, PlayedOperation, Transfer } from './played.js';
 import type { OperationCosts } from './tile-costs.js';
-import type { Dispatch } from './units.js';
 
 /** Bits that a path moves in a cycle: the published bytes a second, at 8 bits a byte. */
 export const bitsPerCycle = ({ gigabytesPerSecond }: Bandwidth, clockHertz: number): number =>
   (gigabytesPerSecond.value * 2 ** 30 * 8) / clockHertz;
-
-export interface PlayedOperation {
-  readonly operation: Operation;
-  readonly dispatch: Dispatch;
-  /** Cycle in which it got its room, in which its operands were there, and after which its result lay in the buffer. */
-  readonly admitted: number;
-  readonly ready: number;
-  readonly done: number;
-  readonly written: Footprint;
-}
-
-/** A block of data between main memory and a buffer. */
-export interface Transfer {
-  readonly matrix: Matrix;
-  readonly direction: 'load' | 'store';
-  readonly size: Footprint;
-  readonly start: number;
-  readonly end: number;
-}
-
-export interface Played {
-  readonly cycles: number;
-  readonly operations: readonly PlayedOperation[];
-  readonly transfers: readonly Transfer[];
-  readonly fills: readonly FillChange[];
-  readonly bufferBits: Readonly<Room>;
-  /** Bits left in each buffer at the end. */
-  readonly resident: Readonly<Room>;
-  /** Weights that lie in their buffer at the end, by name. */
-  readonly held: readonly string[];
-}
-
-/** The operation that can never start, and what it would need. */
-export interface Misfit {
-  readonly buffer: BufferName;
-  readonly demandBits: number;
-  readonly boundBits: number;
-  readonly operation: string;
-}
 
 /** Operations ahead of the units for which something has to leave. More made training slower in trials. */
 const EVICTS_AHEAD = 16;
@@ -137,7 +98,8 @@ class Engine {
     const misfit = this.#misfit(this.#roomFor([embedding]), 'embedding');
     if (misfit) return misfit;
     if (embeddingResident) {
-      this.#buffers.take(embedding.matrix, embedding.room, 0);
+      this.#buffers.reserve(embedding.matrix, embedding.room);
+      this.#fill(embedding, 0);
       embedding.place = 'buffer';
     }
     for (const state of this.#states) if (held.has(state.matrix.name)) this.#hold(state);
@@ -189,11 +151,26 @@ class Engine {
   }
 
   #bring(state: MatrixState): void {
-    this.#buffers.take(state.matrix, state.room, this.#now);
+    this.#buffers.reserve(state.matrix, state.room);
     if (state.place === 'memory') {
       state.place = 'arriving';
       this.#transfer(state, 'load', () => this.#arrived(state));
-    } else state.place = 'buffer';
+      return;
+    }
+    state.place = 'buffer';
+    // What nobody writes is simply there.
+    if (state.writersLeft === 0) this.#fill(state, this.#now);
+  }
+
+  #fill(state: MatrixState, cycle: number): void {
+    if (state.filled) return;
+    state.filled = true;
+    this.#buffers.fill(state.matrix, state.room, cycle);
+  }
+
+  #give(state: MatrixState): void {
+    state.filled = false;
+    this.#buffers.give(state.matrix, state.room, this.#now);
   }
 
   /**
@@ -235,7 +212,8 @@ class Engine {
   #hold(state: MatrixState): void {
     if (state.place !== 'memory' || !this.#makeRoom(this.#roomFor([state])) || state.room.data < state.size.data)
       return;
-    this.#buffers.take(state.matrix, state.room, 0);
+    this.#buffers.reserve(state.matrix, state.room);
+    this.#fill(state, 0);
     state.place = 'buffer';
     this.#evictable.add(state);
   }
@@ -253,7 +231,7 @@ class Engine {
     this.#evictable.delete(state);
     if (state.clean) {
       state.place = 'memory';
-      this.#buffers.give(state.matrix, state.room, this.#now);
+      this.#give(state);
       return;
     }
     const { buffer } = state.matrix;
@@ -266,7 +244,7 @@ class Engine {
       state.place = 'memory';
       this.#leaving[buffer] -= data;
       this.#leaving.mask -= mask;
-      this.#buffers.give(state.matrix, state.room, this.#now);
+      this.#give(state);
     });
   }
 
@@ -279,7 +257,10 @@ class Engine {
     this.#memoryFree = end;
     this.#transfers.push({ matrix, direction, size, start, end });
     // Work on a window begins as soon as it is filled, and cannot end before the last of the matrix has come.
-    if (direction === 'load') state.streamedUntil = end;
+    if (direction === 'load') {
+      state.streamedUntil = end;
+      this.#fill(state, start);
+    }
     this.#at(direction === 'load' ? Math.min(end, start + cycles(room)) : end, apply);
   }
 
@@ -325,6 +306,7 @@ class Engine {
     const state = this.#states[operation.writes.id]!;
     const { buffer } = operation.writes;
     // Results are written while they are made; a buffer takes those of one operation after the other.
+    this.#fill(state, dispatch.start);
     const writing = Math.max(dispatch.start, this.#portFree[buffer]);
     const written = writing + Math.ceil(state.size.data / this.#bufferRate);
     this.#portFree[buffer] = written;
@@ -363,7 +345,7 @@ class Engine {
     else if (!stays) {
       state.place = 'nowhere';
       this.#evictable.delete(state);
-      this.#buffers.give(state.matrix, state.room, this.#now);
+      this.#give(state);
     }
     this.costs.release(state.matrix);
   }

@@ -21,6 +21,8 @@ export class MatrixState {
   waitingWriters: number[] = [];
   /** What it takes in its buffer: all of it, or a window that it streams through. */
   room: Footprint = { data: 0, mask: 0 };
+  /** Its room holds something of it, and is not only kept for it. */
+  filled = false;
   /** Cycle in which the last of it comes through its window. */
   streamedUntil = 0;
   #size: Footprint | undefined;

@@ -3,7 +3,7 @@ import type { ActionCounts, Composition } from '../../hardware/compose.js';
 import type { TimeSeries } from '../types.js';
 import type { ElectorConfig } from './config.js';
 import type { BufferName } from './constants.js';
-import type { Played, PlayedOperation, Transfer } from './engine.js';
+import type { Played, PlayedOperation, Transfer } from './played.js';
 
 const SAMPLES = 400;
 const BUFFER_NAMES: readonly BufferName[] = ['activation', 'weight', 'mask'];
@@ -48,6 +48,7 @@ export class OverTime {
 
   /** Fills of the buffers: bits × cycles, as a share of their size. */
   fills({ fills, bufferBits, cycles }: Played, offset: number): void {
+    const inOrder = fills.toSorted((a, b) => a.cycle - b.cycle);
     for (const buffer of BUFFER_NAMES) {
       let [at, bits] = [0, 0];
       const until = (cycle: number) => {
@@ -55,7 +56,7 @@ export class OverTime {
         if (amount > 0) this.#fills[buffer].push({ start: offset + at, end: offset + cycle, amount });
         at = cycle;
       };
-      for (const change of fills) {
+      for (const change of inOrder) {
         if (change.buffer !== buffer) continue;
         until(change.cycle);
         bits += change.bits;

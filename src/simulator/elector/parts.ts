@@ -1,8 +1,9 @@
 /** Batches that are too large for the buffers, played in parts: as many sequences at a time as have room. */
 
 import type { ElectorConfig } from './config.js';
-import { type Misfit, type Played, play } from './engine.js';
+import { play } from './engine.js';
 import type { Program } from './operations.js';
+import type { Misfit, Played } from './played.js';
 import type { OperationCosts } from './tile-costs.js';
 
 /** One play of the program, and how many parts of the batch it stands for. */

@@ -7,10 +7,11 @@ import { electorComposition } from './area.js';
 import { operationActions, transferActions, unitOf } from './bill.js';
 import type { ElectorConfig } from './config.js';
 import { BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
-import { bitsPerCycle, type Played, type PlayedOperation } from './engine.js';
+import { bitsPerCycle } from './engine.js';
 import type { Program } from './operations.js';
 import { OverTime } from './over-time.js';
 import type { PlayedPart } from './parts.js';
+import type { Played, PlayedOperation } from './played.js';
 
 const BUFFER_NAMES: readonly BufferName[] = ['activation', 'weight', 'mask'];
 const UNITS = ['MAC lanes', 'softmax', 'layer norm'] as const;
@@ -88,6 +89,12 @@ export class ElectorTotals {
       const actions = transferActions(transfer);
       const { layer } = transfer.matrix.mask;
       layerOf(layer).actions.push(actions);
+      if (transfer.matrix === program.embedding) {
+        // Nothing else can begin before: this time is the embedding's, and what leaks in it.
+        const part = layerOf(layer);
+        part.from = Math.min(part.from, transfer.start);
+        part.to = Math.max(part.to, transfer.end);
+      }
       const bits = transfer.size.data + transfer.size.mask;
       layerOf(layer).counts.push({ [transfer.direction === 'load' ? 'loadedBits' : 'storedBits']: bits });
       this.#memoryBusy += transfer.end - transfer.start;

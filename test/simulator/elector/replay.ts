@@ -1,8 +1,9 @@
 /** Checks what the engine says it did, from its own record: a plain account of what a machine cannot do. */
 import type { ElectorConfig } from '../../../src/simulator/elector/config.js';
 import { memoryCost } from '../../../src/simulator/elector/constants.js';
-import { bitsPerCycle, type Played } from '../../../src/simulator/elector/engine.js';
+import { bitsPerCycle } from '../../../src/simulator/elector/engine.js';
 import type { Matrix, Program } from '../../../src/simulator/elector/operations.js';
+import type { Played } from '../../../src/simulator/elector/played.js';
 
 /** @returns what is wrong; nothing when all is well */
 export function violations(program: Program, config: ElectorConfig, played: Played, resident: boolean): string[] {
@@ -64,11 +65,10 @@ export function violations(program: Program, config: ElectorConfig, played: Play
 
   // Never more in a buffer than it holds, and never less than nothing.
   const inside = { activation: 0, weight: 0, mask: 0 };
-  fills.forEach(({ cycle, buffer, bits }, at) => {
+  for (const { buffer, bits } of fills.toSorted((a, b) => a.cycle - b.cycle)) {
     inside[buffer] += bits;
-    claim(at === 0 || cycle >= fills[at - 1]!.cycle, 'fills in order of time');
     claim(inside[buffer] >= 0 && inside[buffer] <= bufferBits[buffer], `${buffer} buffer holds ${inside[buffer]} bits`);
-  });
+  }
   for (const name of ['activation', 'weight', 'mask'] as const)
     claim(inside[name] === played.resident[name], `${name} buffer at the end`);
   return wrong;
