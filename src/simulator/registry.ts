@@ -2,6 +2,7 @@
 import { Registry } from '../registry.js';
 import { elector } from './elector.js';
 import { leopard } from './leopard.js';
+import { spatten } from './spatten.js';
 import { systolic } from './systolic.js';
 import type { Machine } from './types.js';
 
@@ -9,4 +10,5 @@ export const machines = new Registry<Machine>('machine');
 
 machines.register(elector);
 machines.register(leopard);
+machines.register(spatten);
 machines.register(systolic);
