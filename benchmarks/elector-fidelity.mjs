@@ -1,6 +1,6 @@
 // How far ELECTOR's mode fast (closed form) is from its mode cycle (tile by tile). Needs `npm run build`.
 //
-//     node benchmarks/elector-fidelity.mjs [--points 200] [--worst 5] [--json]
+//     node benchmarks/elector-fidelity.mjs [--points 200] [--seed 20230327] [--worst 5] [--json]
 //
 // Points are drawn uniformly and independently, from a fixed seed: transformers like FlexiBERT's (1 to 3 layers, all head
 // kinds, hidden sizes up to 512, one or two feed-forward stacks), machines of TransCODE's design space with at most 16,384
@@ -19,7 +19,6 @@ import { buildProgram } from '../dist/simulator/elector/program.js';
 import { TileCosts } from '../dist/simulator/elector/tile-costs.js';
 import { TileEstimates } from '../dist/simulator/elector/tile-estimates.js';
 
-const SEED = 20230327;
 const MOST_LANES = 16_384;
 const MOST_TILES = 8e6;
 const TOKENS = 128;
@@ -29,12 +28,13 @@ const HEADS = ['sdp', 'wma', 'dft', 'dct', 'conv5', 'conv9', 'conv13'];
 const { values: args } = parseArgs({
   options: {
     points: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '20230327' },
     worst: { type: 'string', default: '5' },
     json: { type: 'boolean', default: false },
   },
 });
 
-const generator = xoroshiro128plus(SEED);
+const generator = xoroshiro128plus(Number(args.seed));
 const whole = (from, to) => uniformInt(generator, from, to);
 const one = (values) => values[whole(0, values.length - 1)];
 const list = (length, make) => Array.from({ length }, make);
@@ -124,7 +124,9 @@ function distribution(measure) {
 
 const measures = { 'first batch': distribution('first'), 'later batch': distribution('later') };
 if (args.json) {
-  console.log(JSON.stringify({ benchmark: 'elector-fidelity', seed: SEED, points: points.length, measures }));
+  console.log(
+    JSON.stringify({ benchmark: 'elector-fidelity', seed: Number(args.seed), points: points.length, measures }),
+  );
 } else {
   const shown = (row) => Object.fromEntries(Object.entries(row).map(([name, error]) => [name, percent(error)]));
   console.table(Object.fromEntries(Object.entries(measures).map(([name, row]) => [name, shown(row)])));
