@@ -46,6 +46,8 @@ export interface PruningPoints {
   readonly weights: readonly WeightPoint[];
   /** Heads with scores; a layer may have none. */
   readonly headsPerLayer: readonly number[];
+  /** The attention of those heads, by layer. */
+  readonly blocksPerLayer: readonly (readonly AttentionBlock[])[];
 }
 
 /**
@@ -58,7 +60,12 @@ export function findPruningPoints(graph: Graph, blocks: readonly AttentionBlock[
   for (const [layer, parts] of layers.entries()) finder.addLayer(parts, layer);
   finder.addPooler();
   const heads = (parts: LayerParts) => parts.blocks.reduce((sum, block) => sum + block.heads!, 0);
-  return { matrices: finder.matrices, weights: finder.weights, headsPerLayer: layers.map(heads) };
+  return {
+    matrices: finder.matrices,
+    weights: finder.weights,
+    headsPerLayer: layers.map(heads),
+    blocksPerLayer: layers.map((parts) => parts.blocks),
+  };
 }
 
 /** Weights of all products of activations with a matrix that is fixed: projections, dense layers, classifier. */

@@ -1,0 +1,208 @@
+/**
+ * DTQAtten (Yang et al., DATE 2022): every token has its own bit width, which follows its importance while it is forwarded.
+ * Importance is what attention probabilities give a token, summed over queries, heads and layers (as SpAtten, HPCA 2021;
+ * the paper's own formula is not public, so this and what follows is a reconstruction).
+ *
+ * - Rows of Q, K and V are quantised symmetrically, each head's row with a step of its own, at the token's width; for
+ *   products of real numbers this is what the integers times their steps give. Softmax and probabilities keep full precision.
+ * - 0 bits remove a token from this and all later layers: no query sees it, and neither attention nor the feed-forward part
+ *   adds anything to its residual stream. Where a model normalises behind the addition, the norms still pass over it; where
+ *   a classifier averages over tokens, it averages what a removed one last was.
+ * - Where the classifier reads the first token, that one ranks before all others. At least one token always stays.
+ * - Heads without scores (transforms, convolutions) still see all tokens.
+ *
+ * Nothing is trained. The ratios are an input of the graph: they may change at run time.
+ */
+import { TandemError } from '../errors.js';
+import { GraphBuilder } from '../graph/builder.js';
+import { pruneUnused } from '../graph/edit.js';
+import type { AttentionBlock } from '../graph/patterns/attention.js';
+import { keyRows, replaySteps } from '../graph/patterns/replay.js';
+import { type Graph, int, tensor } from '../graph/types.js';
+import type { Feeds } from '../runtime/types.js';
+import { ACTIVATIONS } from '../trace/matrices.js';
+import { attentionOf, rewire } from './attention-layers.js';
+import { type DtqattenOptions, dtqattenOptions, rowsFor } from './dtqatten-options.js';
+import { tokenBitsRecords } from './dtqatten-trace.js';
+import { type TokenWidths, WidthAssigner } from './dtqatten-widths.js';
+import { readsFirstToken } from './first-token.js';
+import { findPruningPoints, type PruningPoints } from './pruning-points.js';
+import { quantisedRows } from './quantise.js';
+import type { InferenceRewrite, SparsityCounts, Technique } from './types.js';
+
+/** Input of rewritten graphs: float64 [attention layers behind the first, widths]; absent where no choice is left. */
+export const RATIOS_INPUT = 'dtqatten.ratios';
+/** exp of it is 0 in float32. */
+const MASKED = -1e9;
+
+export const dtqatten = {
+  name: 'dtqatten',
+  description: 'DTQAtten (DATE 2022): quantise every token at a width that follows its importance, and drop the least.',
+  schema: dtqattenOptions,
+  forTraining: () => undefined,
+  calibrated(graph: Graph, { ratios }: DtqattenOptions) {
+    rowsFor(ratios, supported(graph).attentionLayers);
+    return [];
+  },
+  forInference: (graph: Graph, options: DtqattenOptions) => dtqattenAt(graph, options)(options.ratios),
+} satisfies Technique<DtqattenOptions>;
+
+/** Rewrites a model once, and gives it with any ratios: the same graph with other feeds, for whoever searches them. */
+export function dtqattenAt(
+  graph: Graph,
+  { widths }: Pick<DtqattenOptions, 'widths'>,
+): (ratios: DtqattenOptions['ratios']) => InferenceRewrite & { readonly counts: SparsityCounts } {
+  const { points, attentionLayers } = supported(graph);
+  const rewrite = new DtqattenRewrite(graph, points, widths).rewrite();
+  return (ratios) => ({ ...rewrite, feeds: ratiosFeeds(rowsFor(ratios, attentionLayers), widths) });
+}
+
+/** @param rows a row of shares for each attention layer behind the first */
+export function ratiosFeeds(rows: readonly (readonly number[])[], widths: readonly number[]): Feeds {
+  if (rows.length === 0 || widths.length === 1) return {};
+  return { [RATIOS_INPUT]: tensor('float64', [rows.length, widths.length], Float64Array.from(rows.flat())) };
+}
+
+/** @throws TANDEM_MODEL_UNSUPPORTED */
+function supported(graph: Graph): { points: PruningPoints; attentionLayers: number } {
+  const blocks = attentionOf(graph);
+  const cross = blocks.find(({ source }) => source === 'cross');
+  if (cross) {
+    throw new TandemError('TANDEM_MODEL_UNSUPPORTED', 'The keys come from another sequence than the queries.', {
+      place: `attention layer ${cross.layer}`,
+      remedy: 'Use a model whose attention layers are all self-attention: a token has one width as query and as key.',
+    });
+  }
+  const points = findPruningPoints(graph, blocks);
+  return { points, attentionLayers: points.blocksPerLayer.filter(({ length }) => length > 0).length };
+}
+
+class DtqattenRewrite {
+  readonly #b: GraphBuilder;
+  readonly #assigner: WidthAssigner;
+  readonly #replaced = new Map<string, string>();
+
+  constructor(
+    readonly graph: Graph,
+    readonly points: PruningPoints,
+    readonly widths: readonly number[],
+  ) {
+    this.#b = new GraphBuilder(graph.name, graph);
+    this.#assigner = new WidthAssigner(this.#b, widths, readsFirstToken(graph, points));
+  }
+
+  rewrite(): InferenceRewrite & { readonly counts: SparsityCounts } {
+    const { blocksPerLayer, headsPerLayer } = this.points;
+    const layers: { layer: number; heads: number; widths: TokenWidths }[] = [];
+    let importance: string | undefined;
+    let current: TokenWidths | undefined;
+    const ratios = this.#ratios(blocksPerLayer.filter(({ length }) => length > 0).length - 1);
+    for (const [layer, blocks] of blocksPerLayer.entries()) {
+      if (blocks.length > 0) {
+        current = this.#widthsAt(layer, layers.length, { current, importance, ratios });
+        for (const block of blocks) this.#attend(block, current, layer);
+        const seen = this.#assigner.importance(
+          blocks.map(({ probabilities }) => probabilities),
+          current,
+        );
+        importance = importance === undefined ? seen : this.#b.add(importance, seen);
+        layers.push({ layer, heads: headsPerLayer[layer]!, widths: current });
+      }
+      if (current) this.#stop(layer, current);
+    }
+    const counts = this.#counts(layers);
+    const observed = layers.map(({ widths }) => widths.bits);
+    const rewritten = rewire(this.#b, this.graph, this.#replaced);
+    const traced = layers.map(({ layer, widths }) => ({ layer, bits: widths.bits }));
+    return {
+      graph: keeping(rewritten, [...observed, counts.zeros, counts.elements]),
+      headsPerLayer,
+      heads: [],
+      observed,
+      counts,
+      record: (fetched, lengths, firstSequence) => tokenBitsRecords(traced, fetched, lengths, firstSequence),
+    };
+  }
+
+  #ratios(rows: number): string | undefined {
+    if (rows === 0 || this.widths.length === 1) return undefined;
+    return this.#b.input(RATIOS_INPUT, 'float64', [rows, this.widths.length]);
+  }
+
+  /** @param order position among the layers with attention */
+  #widthsAt(
+    layer: number,
+    order: number,
+    { current, importance, ratios }: { current?: TokenWidths; importance?: string; ratios?: string },
+  ): TokenWidths {
+    if (!current || importance === undefined || ratios === undefined) return this.#assigner.initial(layer);
+    const row = this.#b.op('Gather', [ratios, this.#b.scalar('int64', order - 1)], { axis: int(0) });
+    return this.#assigner.next(current, importance, row, layer);
+  }
+
+  /** Scores and context of quantised operands, without the tokens that are removed. */
+  #attend(block: AttentionBlock, { limits, removed }: TokenWidths, layer: number): void {
+    const b = this.#b;
+    const hint = (part: string) => `layer${layer}.dtqatten.${part}`;
+    const rows = (value: string, part: string) => quantisedRows(b, value, limits, hint(part));
+    const q = rows(block.query, 'query');
+    const k = b.transpose(rows(keyRows(b, block), 'key'), [0, 1, 3, 2]);
+    const v = rows(block.value, 'value');
+    const raw = b.matmul(q, k, hint('scores'));
+    const scaled = block.scale === 1 ? raw : b.mul(raw, b.constant(block.scale));
+    let scores = replaySteps(b, block, scaled);
+    if (removed !== undefined) {
+      scores = b.op('Where', [b.op('Unsqueeze', [removed, b.ints([1, 2])]), b.constant(MASKED), scores]);
+    }
+    this.#replaced.set(block.softmaxInput, scores);
+    this.#replaced.set(block.context, b.matmul(block.contextProbabilities, v, hint('context')));
+  }
+
+  /** Nothing is added to the residual stream of a removed token. */
+  #stop(layer: number, { removed }: TokenWidths): void {
+    if (removed === undefined) return;
+    const b = this.#b;
+    const added: ReadonlySet<string> = new Set([ACTIVATIONS.attentionOutput, ACTIVATIONS.feedForwardOutput]);
+    const outputs = this.points.matrices.filter((point) => point.layer === layer && added.has(point.matrix));
+    const zeroed = (value: string, axes: readonly number[], matrix: string) => {
+      const at = b.op('Unsqueeze', [removed, b.ints(axes)]);
+      return b.op('Where', [at, b.constant(0), value], {}, `layer${layer}.dtqatten.${matrix}`);
+    };
+    for (const { value, matrix } of outputs) this.#replaced.set(value, zeroed(value, [2], matrix));
+    if (outputs.some(({ matrix }) => matrix === ACTIVATIONS.attentionOutput)) return;
+    // Contexts that nothing projects are all that attention adds.
+    for (const { context } of this.points.blocksPerLayer[layer]!) {
+      this.#replaced.set(context, zeroed(this.#replaced.get(context)!, [1, 3], ACTIVATIONS.context));
+    }
+  }
+
+  /** Scores that are never computed, because their query or key is removed; a causal mask counts as open. */
+  #counts(layers: readonly { layer: number; heads: number; widths: TokenWidths }[]): SparsityCounts {
+    const b = this.#b;
+    const { tokens } = this.#assigner;
+    const squared = (count: string) => b.mul(count, count);
+    const columns = layers.map(({ heads, widths }) => {
+      const perHead = b.scalar('float64', heads);
+      const left = this.#assigner.count(this.#assigner.alive(widths));
+      return {
+        elements: b.mul(squared(tokens), perHead),
+        zeros: b.mul(b.sub(squared(tokens), squared(left)), perHead),
+      };
+    });
+    const side = (part: 'zeros' | 'elements') =>
+      b.op(
+        'Concat',
+        columns.map((column) => column[part]),
+        { axis: int(1) },
+        `dtqatten.${part}`,
+      );
+    const matrices = layers.map(({ layer }) => ({ layer, matrix: ACTIVATIONS.scores }));
+    return { zeros: side('zeros'), elements: side('elements'), matrices };
+  }
+}
+
+/** Drops what neither the outputs nor the values to fetch need. */
+function keeping(graph: Graph, kept: readonly string[]): Graph {
+  const outputs = [...graph.outputs, ...kept.map((name) => ({ name, ...graph.types.get(name)! }))];
+  return { ...pruneUnused({ ...graph, outputs }), outputs: graph.outputs };
+}
