@@ -1,4 +1,5 @@
 import { Registry } from '../registry.js';
+import { dtqatten } from './dtqatten.js';
 import { dynaprop } from './dynaprop.js';
 import { dynatran } from './dynatran.js';
 import { leopard } from './leopard.js';
@@ -9,3 +10,4 @@ export const techniques = new Registry<Technique<any>>('technique');
 techniques.register(leopard);
 techniques.register(dynatran);
 techniques.register(dynaprop);
+techniques.register(dtqatten);
