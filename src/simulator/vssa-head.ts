@@ -1,0 +1,182 @@
+/** One attention head on the variable-speed array: whether it fits, its cycles, and how often each part works. */
+import { dramBytesPerSecond } from '../hardware/components/index.js';
+import type { Infeasible } from './types.js';
+import { type ArrayRun, addRuns, NO_RUN, playStream } from './vssa-array.js';
+import type { VssaActivity } from './vssa-components.js';
+import { isStreamed, type VssaConfig } from './vssa-config.js';
+import { estimateStream, workOf } from './vssa-fast.js';
+import { total } from './vssa-reference.js';
+import { type HeadSizes, type HeadTiles, headTiles, tokenParts } from './vssa-tiles.js';
+
+export type Misfit = Pick<Infeasible, 'resource' | 'demand' | 'bound' | 'unit' | 'levers'>;
+
+export interface HeadOutcome {
+  readonly cycles: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly activity: VssaActivity;
+}
+
+export type Fidelity = 'cycle' | 'fast';
+
+/** Plays a head's tiles cycle by cycle, in one stream or one after the other. */
+export function playTiles(config: VssaConfig, { tiles }: Pick<HeadTiles, 'tiles'>): ArrayRun {
+  if (isStreamed(config)) return playStream(config.array, tiles);
+  // Tiles of equal operands take equal times.
+  const known = new Map<string, ArrayRun>();
+  return tiles.reduce((sum, tile) => {
+    const key = `${tile.rows}/${tile.columns}/${tile.steps}`;
+    let run = known.get(key);
+    if (run === undefined) {
+      run = playStream(config.array, [tile]);
+      known.set(key, run);
+    }
+    return addRuns(sum, run);
+  }, NO_RUN);
+}
+
+/** The same in closed form: cycles and work, with all waits in one. */
+export function estimateTiles(config: VssaConfig, { tiles }: Pick<HeadTiles, 'tiles'>): ArrayRun {
+  const cycles = isStreamed(config)
+    ? estimateStream(tiles)
+    : tiles.reduce((sum, tile) => sum + estimateStream([tile]), 0);
+  const busy = tiles.reduce((sum, tile) => sum + workOf(tile), 0);
+  return { ...NO_RUN, cycles, busy, tiles: tiles.length };
+}
+
+/**
+ * What a head with tokens of these widths does. Heads of equal widths and sizes do the same, so callers may keep it.
+ * @param bits of each token, 0 for removed ones; widths that the array serves
+ */
+export function headOutcome(
+  config: VssaConfig,
+  bits: Uint8Array,
+  sizes: HeadSizes,
+  fidelity: Fidelity,
+): HeadOutcome | Misfit {
+  const misfit = misfitOf(config, bits, sizes);
+  if (misfit !== undefined) return misfit;
+  const parts = tokenParts(bits, config);
+  const plan = headTiles(config, parts, sizes);
+  const run = fidelity === 'cycle' ? playTiles(config, plan) : estimateTiles(config, plan);
+  const { peBits } = config.array;
+  const tokens = parts.length;
+  const scores = tokens * tokens;
+  const results = scores + tokens * sizes.valueDim;
+  const softmaxCycles = Math.ceil(scores / config.softmax.lanes);
+  const compute = Math.max(run.cycles, softmaxCycles);
+  const transfer = transferOf(config, parts, sizes);
+  const cycles = transfer.hidden ? Math.max(compute, transfer.cycles) : compute + transfer.cycles;
+  const pes = config.array.rows * config.array.columns;
+  const probabilityBits =
+    config.probabilities.width === 'token' ? total(parts) * peBits : tokens * config.probabilities.bits;
+  const perToken = sizes.headDim + sizes.valueDim;
+  const dense = bits.length * bits.length * perToken;
+  const executed = scores * perToken;
+  return {
+    cycles,
+    counts: {
+      heads: 1,
+      tokens: bits.length,
+      tokensRemoved: bits.length - tokens,
+      products: executed,
+      productsSkipped: dense - executed,
+      partProducts: run.busy,
+      densePartProducts: dense * (config.operandBits / peBits) ** 2,
+      tiles: run.tiles,
+      peCycles: cycles * pes,
+      arrayCycles: run.cycles,
+      softmaxCycles,
+      transferCycles: transfer.cycles,
+      softmaxStall: (compute - run.cycles) * pes,
+      memoryStall: (cycles - compute) * pes,
+      ...(fidelity === 'cycle'
+        ? {
+            fillStall: run.fill,
+            operandStall: run.operandWait,
+            pressureStall: run.pressureWait,
+            drainStall: run.drain,
+            unusedStall: run.unused,
+            peSteps: run.peSteps,
+          }
+        : { arrayStall: run.cycles * pes - run.busy }),
+      dramBits: transfer.bitsRead + transfer.bitsWritten,
+    },
+    activity: {
+      partProducts: run.busy,
+      hops: plan.hops,
+      sums: plan.sums,
+      combined: plan.sums - results,
+      queryBitsRead: plan.queryParts * peBits,
+      queryBitsWritten: total(parts) * peBits * sizes.headDim,
+      keyBitsRead: plan.keyParts * peBits,
+      keyBitsWritten: total(parts) * peBits * sizes.headDim,
+      valueBitsRead: plan.valueParts * peBits,
+      valueBitsWritten: total(parts) * peBits * sizes.valueDim,
+      // Scores are written, read by the softmax, written back as probabilities, and read for each tile of outputs.
+      scoreBitsRead: scores * config.softmax.bits + plan.probabilityParts * peBits,
+      scoreBitsWritten: scores * config.softmax.bits + probabilityBits * tokens,
+      scores,
+      rows: tokens,
+      dramBitsRead: transfer.bitsRead,
+      dramBitsWritten: transfer.bitsWritten,
+    },
+  };
+}
+
+/** Bytes that a head takes in the buffers, at its tokens' widths. */
+function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim }: HeadSizes) {
+  const widths = Array.from(bits).filter((width) => width > 0);
+  const resident = total(widths);
+  const steps = widths.length * config.scaleBits;
+  const widest = Math.max(0, ...widths);
+  const rows = 2 * Math.min(config.array.rows, widths.length);
+  return {
+    queryBytes: Math.ceil((rows * (headDim * widest + config.scaleBits)) / 8),
+    keyBytes: Math.ceil((resident * headDim + steps) / 8),
+    valueBytes: Math.ceil((resident * valueDim + steps) / 8),
+    scoreBytes: Math.ceil((rows * widths.length * config.softmax.bits) / 8),
+  };
+}
+
+const BUFFERS = {
+  queryBytes: 'Q buffer',
+  keyBytes: 'K buffer',
+  valueBytes: 'V buffer',
+  scoreBytes: 'score buffer',
+} as const;
+
+function misfitOf(config: VssaConfig, bits: Uint8Array, sizes: HeadSizes): Misfit | undefined {
+  const demand = demands(config, bits, sizes);
+  for (const name of Object.keys(BUFFERS) as (keyof typeof BUFFERS)[]) {
+    const bound = config.buffers[name];
+    if (demand[name] <= bound) continue;
+    return {
+      resource: BUFFERS[name],
+      demand: demand[name],
+      bound,
+      unit: 'bytes',
+      levers: [`buffers.${name} ≥ ${demand[name]}`, 'fewer or narrower tokens'],
+    };
+  }
+  return undefined;
+}
+
+/** Q, K, V at their tokens' widths, and outputs likewise; behind the previous head when the buffers hold two heads. */
+function transferOf(config: VssaConfig, parts: readonly number[], { headDim, valueDim }: HeadSizes) {
+  if (config.dram === 'none') return { cycles: 0, hidden: true, bitsRead: 0, bitsWritten: 0 };
+  const bits = total(parts) * config.array.peBits;
+  const steps = parts.length * config.scaleBits;
+  const bitsRead = bits * (2 * headDim + valueDim) + 3 * steps;
+  const bitsWritten = bits * valueDim + steps;
+  const bitsPerCycle =
+    config.bandwidthBitsPerCycle ?? (8 * dramBytesPerSecond(config.dram)) / config.technology.clockHertz;
+  const half = (bytes: number) => (8 * bytes) / 2;
+  return {
+    cycles: Math.ceil((bitsRead + bitsWritten) / bitsPerCycle),
+    hidden:
+      bits * headDim + steps <= half(config.buffers.keyBytes) &&
+      bits * valueDim + steps <= half(config.buffers.valueBytes),
+    bitsRead,
+    bitsWritten,
+  };
+}

@@ -1,0 +1,200 @@
+/** Sums of one simulation of the variable-speed array: parts, laws, waits, and the wavefront of an example tile. */
+import { ConservationLaws } from './conservation.js';
+import { Histogram, type PartActivity, resultOf, sumCounts } from './engine.js';
+import type { SimulationResult, TimelineLane } from './types.js';
+import { type VssaActivity, vssaActions, vssaComposition } from './vssa-components.js';
+import { isStreamed, type VssaConfig } from './vssa-config.js';
+import type { Fidelity, HeadOutcome } from './vssa-head.js';
+import { referenceTile, type Tile } from './vssa-reference.js';
+import { type HeadSizes, headTiles, tokenParts } from './vssa-tiles.js';
+
+interface Part {
+  readonly layer: number;
+  readonly head: number;
+  cycles: number;
+  readonly counts: Record<string, number>;
+  readonly activity: { -readonly [Name in keyof VssaActivity]: number };
+}
+
+/** Steps and PEs of a tile that a timeline figure can still show. */
+const TIMELINE_STEPS = 24;
+const TIMELINE_LANES = 16;
+/** Heads that are looked at for it. */
+const EXAMINED_HEADS = 64;
+
+/** Kinds of waiting in a result, by the count that holds its PE-cycles. */
+const STALLS: Readonly<Record<string, string>> = {
+  fillStall: 'filling the array',
+  operandStall: 'waiting for a slower neighbour’s operand',
+  pressureStall: 'waiting for room in a link',
+  drainStall: 'emptying the array',
+  unusedStall: 'PEs without row or column',
+  arrayStall: 'waiting in the array',
+  softmaxStall: 'waiting for the softmax',
+  memoryStall: 'waiting for memory',
+};
+
+export class VssaTotals {
+  readonly #parts = new Map<string, Part>();
+  readonly #tokenBits = new Histogram();
+  /** Right-hand sides of the laws, from widths and sizes alone. */
+  readonly #expected = { products: 0, partProducts: 0 };
+  readonly #replayed = { estimated: 0, exact: 0, heads: 0 };
+  #example: Tile | undefined;
+  #examined = 0;
+
+  constructor(
+    readonly name: string,
+    readonly config: VssaConfig,
+    readonly fidelity: Fidelity,
+  ) {}
+
+  add(layer: number, head: number, bits: Uint8Array, sizes: HeadSizes, outcome: HeadOutcome): void {
+    const key = `${layer}/${head}`;
+    const part = this.#parts.get(key);
+    if (part === undefined) {
+      const { cycles, counts, activity } = outcome;
+      this.#parts.set(key, { layer, head, cycles, counts: { ...counts }, activity: { ...activity } });
+    } else {
+      part.cycles += outcome.cycles;
+      for (const [name, count] of Object.entries(outcome.counts)) part.counts[name]! += count;
+      for (const name of Object.keys(part.activity) as (keyof VssaActivity)[])
+        part.activity[name] += outcome.activity[name];
+    }
+    this.#expect(bits, sizes);
+    this.#chooseExample(bits, sizes);
+  }
+
+  /** Estimated and exact cycles of a head that fast fidelity replayed. */
+  addReplay(estimated: number, exact: number): void {
+    this.#replayed.estimated += estimated;
+    this.#replayed.exact += exact;
+    this.#replayed.heads++;
+  }
+
+  result(): SimulationResult {
+    const { array } = this.config;
+    const parts = [...this.#parts.values()]
+      .sort((a, b) => a.layer - b.layer || a.head - b.head)
+      .map((part) => this.#partActivity(part));
+    const counts = sumCounts(parts.map((part) => part.counts));
+    const cycles = parts.reduce((sum, part) => sum + part.cycles, 0);
+    const laws = new ConservationLaws('vssa');
+    this.#checkLaws(laws, counts);
+    const stalls: Record<string, number> = {};
+    for (const [count, kind] of Object.entries(STALLS)) if (count in counts) stalls[kind] = counts[count]!;
+    return {
+      ...resultOf({
+        name: this.name,
+        machine: 'vssa',
+        configuration: this.config,
+        fidelity: this.fidelity,
+        ...(this.fidelity === 'fast' && { cyclesError: this.#error() }),
+        cycles,
+        composition: vssaComposition(this.config),
+        parts,
+        utilisation: {
+          array: share(counts.partProducts!, cycles * array.rows * array.columns),
+          softmax: share(counts.softmaxCycles!, cycles),
+        },
+        histograms: { tokenBits: this.#tokenBits.bins },
+        timeline: this.#example === undefined ? [] : wavefront(this.#example, array.linkDepth),
+        laws,
+        remarks: this.#remarks(),
+      }),
+      timelineOf: 'the first steps of a tile, on the PEs of its diagonal',
+      stalls,
+    };
+  }
+
+  /** The first tile in which operands of different widths meet; the very first one where no head looked at has any. */
+  #chooseExample(bits: Uint8Array, sizes: HeadSizes): void {
+    if (this.#examined === EXAMINED_HEADS || (this.#example !== undefined && isMixed(this.#example))) return;
+    this.#examined++;
+    const { tiles, kinds } = headTiles(this.config, tokenParts(bits, this.config), sizes);
+    this.#example = tiles.find((tile, at) => kinds[at] === 'scores' && isMixed(tile)) ?? this.#example ?? tiles[0];
+  }
+
+  #expect(bits: Uint8Array, { headDim, valueDim }: HeadSizes): void {
+    const { array, probabilities } = this.config;
+    let [tokens, parts] = [0, 0];
+    for (const width of bits) {
+      this.#tokenBits.add(width);
+      if (width > 0) tokens++;
+      parts += width / array.peBits;
+    }
+    const weights = probabilities.width === 'token' ? parts : (tokens * probabilities.bits) / array.peBits;
+    this.#expected.products += tokens * tokens * (headDim + valueDim);
+    this.#expected.partProducts += parts * parts * headDim + weights * parts * valueDim;
+  }
+
+  #checkLaws(laws: ConservationLaws, counts: Readonly<Record<string, number>>): void {
+    const count = (name: string) => counts[name] ?? 0;
+    laws.equal('products of tokens that were kept = products executed', this.#expected.products, count('products'));
+    laws.equal('PE-cycles at work = products of operand parts', count('partProducts'), this.#expected.partProducts);
+    laws.atMost('no more part products than without quantisation', count('partProducts'), count('densePartProducts'));
+    const waits = Object.keys(STALLS).reduce((sum, name) => sum + count(name), 0);
+    laws.equal('PE-cycles = at work + waiting', count('peCycles'), count('partProducts') + waits);
+  }
+
+  #partActivity({ layer, head, cycles, counts, activity }: Part): PartActivity {
+    return {
+      layer: String(layer),
+      head,
+      cycles,
+      utilisation: share(counts.partProducts!, counts.peCycles!),
+      counts,
+      actions: vssaActions(this.config, activity),
+    };
+  }
+
+  #error(): number {
+    const { estimated, exact } = this.#replayed;
+    return exact === 0 ? 0 : estimated / exact - 1;
+  }
+
+  #remarks(): string[] {
+    const { config } = this;
+    const remarks = [
+      'Attention alone: projections and feed-forward parts are not modelled. Every token that was kept sees every other.',
+      'Heads run one after the other. The array’s hand-over and all sizes but the PEs’ number are a reconstruction; finished sums leave the array while the next tile runs.',
+      'Ranking tokens by importance is taken to be free; summing importance up costs an addition per probability.',
+      config.dram === 'none'
+        ? 'Q, K and V are taken to be in the buffers already: no memory traffic is counted.'
+        : 'Memory traffic hides behind the previous head when the buffers hold two heads, and adds to it otherwise. DRAM energy is per bit moved; background power is not in it.',
+    ];
+    if (isStreamed(config))
+      remarks.push('Tiles without a break are an extension beyond the published machine; see the setting stallRelief.');
+    if (this.fidelity === 'fast') {
+      remarks.push(
+        `Fast estimate: cycles differ by ${(100 * this.#error()).toFixed(2)} % from cycle fidelity on the ${this.#replayed.heads} heads of this trace that were replayed.`,
+      );
+    }
+    return remarks;
+  }
+}
+
+/** Whether operands of different widths meet. */
+const isMixed = ({ rows, columns }: Tile): boolean =>
+  new Set(Array.from(rows)).size > 1 || new Set(Array.from(columns)).size > 1;
+
+/** When PEs along the diagonal of a tile work: gaps are waits. */
+function wavefront({ rows, columns, steps }: Tile, linkDepth: number): TimelineLane[] {
+  const shown = steps.length > TIMELINE_STEPS ? Array.from(steps).slice(0, TIMELINE_STEPS) : steps;
+  const { start, finish } = referenceTile({ rows, columns, steps: shown }, linkDepth);
+  const lanes = Math.min(TIMELINE_LANES, Math.max(rows.length, columns.length));
+  const along = (lane: number, size: number) => (lanes === 1 ? 0 : Math.round((lane * (size - 1)) / (lanes - 1)));
+  return Array.from({ length: lanes }, (_, lane) => {
+    const [i, j] = [along(lane, rows.length), along(lane, columns.length)];
+    return {
+      lane: `PE ${i}, ${j}`,
+      busy: start.map((times, t) => ({
+        start: times[i]![j]!,
+        end: finish[t]![i]![j]!,
+        label: `step ${t + 1}, ${rows[i]} × ${columns[j]} parts`,
+      })),
+    };
+  });
+}
+
+const share = (part: number, whole: number): number => (whole === 0 ? 0 : part / whole);
