@@ -156,6 +156,7 @@ class TraceRun {
   readonly #shared = new Map<string, MaskRecord>();
   #records: MaskRecord[] = [];
   #batch: string | undefined;
+  readonly #begun = new Set<string>();
   #step: number | undefined;
   #batches = 0;
   #parts = 0;
@@ -175,7 +176,16 @@ class TraceRun {
 
   add(record: MaskRecord): void {
     const batch = `${record.step}/${Math.floor(record.sequence / this.config.batch)}`;
-    if (this.#batch !== undefined && batch !== this.#batch) this.#play();
+    if (batch !== this.#batch) {
+      this.#play();
+      if (this.#begun.has(batch)) {
+        throw inconsistent(
+          `Records of sequence ${record.sequence} come in several places of the trace.`,
+          'Write all records of a sequence one after the other, and sequences in order.',
+        );
+      }
+      this.#begun.add(batch);
+    }
     // A training step changed the weights: only the embedding's place stands.
     if (record.step !== this.#step && this.#held) this.#held = [];
     this.#step = record.step;

@@ -249,3 +249,10 @@ test('twice the same is the same, evidence included', async () => {
   const run = () => simulate(training, maskTrace({ sequences: 4, tokens: 20, density }));
   expect(await run()).toEqual(await run());
 });
+
+test('a trace whose sequences are mixed up is refused: its batches would be played in pieces', async () => {
+  const records = maskRecords({ sequences: 8, tokens: 12 });
+  const byMatrix = [...records].sort((a, b) => (a.matrix < b.matrix ? -1 : a.matrix > b.matrix ? 1 : 0));
+  const played = elector.simulate(edge, traceOf(byMatrix, 8), { name: 'test' });
+  await expect(played).rejects.toMatchObject({ code: 'TANDEM_TRACE_INCONSISTENT', remedy: expect.any(String) });
+});
