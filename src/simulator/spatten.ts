@@ -224,7 +224,7 @@ function remarks(
   ];
   if (decided < heads && config.fetch.lowBits > 0) {
     remarks.push(
-      `Of ${heads} heads, ${heads - decided} have no Q and K in the trace: ${100 * config.fetch.flatShare} % of their rows are taken to be flat (assumed).`,
+      `Of ${heads} heads, ${heads - decided} have no Q and K in the trace: ${(100 * config.fetch.flatShare).toPrecision(3)} % of their rows are taken to be flat (assumed).`,
     );
   }
   if (config.published) {

@@ -160,7 +160,7 @@ describe('progressive quantisation', () => {
   test('without Q and K, takes the configured share', async () => {
     const result = await run([tokenBits(0, bitsOf(40, 96))], { fetch: { flatShare: 0.25 } });
     expect(result.counts.flatRows).toBe(3 * 10);
-    expect(result.remarks.join(' ')).toContain('25 %');
+    expect(result.remarks.join(' ')).toContain('25.0 %');
   });
 });
 
