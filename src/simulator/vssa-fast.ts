@@ -4,20 +4,66 @@
  * one-deep links let a wave of slow steps hold back the fast ones behind it: the longest path goes forward through the array
  * while steps are slow, and falls back, at no cost, while they are fast.
  */
-import { type Tile, total } from './vssa-reference.js';
+import { largest, type Tile } from './vssa-reference.js';
+
+/** Equal values next to each other. */
+interface Runs {
+  readonly values: readonly number[];
+  readonly lengths: readonly number[];
+  readonly largest: number;
+}
+
+/** Tiles of a head share their rows, columns and steps, so each is looked at once. */
+const known = new WeakMap<ArrayLike<number> & object, Runs>();
+
+function runsOf(all: ArrayLike<number> & object): Runs {
+  const found = known.get(all);
+  if (found !== undefined) return found;
+  const values: number[] = [];
+  const lengths: number[] = [];
+  for (let at = 0; at < all.length; ) {
+    const first = at;
+    while (at < all.length && all[at] === all[first]) at++;
+    values.push(all[first]!);
+    lengths.push(at - first);
+  }
+  const runs = { values, lengths, largest: largest(values) };
+  known.set(all, runs);
+  return runs;
+}
+
+/** Places on the way through rows or columns where it may turn: the first and the last of each run. */
+function turns({ values, lengths }: Runs): { values: number[]; passed: number[] } {
+  const places = { values: [] as number[], passed: [] as number[] };
+  values.forEach((value, run) => {
+    places.values.push(value);
+    places.passed.push(1);
+    if (lengths[run] === 1) return;
+    places.values.push(value);
+    places.passed.push(lengths[run]! - 1);
+  });
+  return places;
+}
 
 let above = new Float64Array(64);
 
-/** Largest sum of rows[i] · columns[j] over staircases from the first PE to the last. */
-export function staircase(rows: ArrayLike<number>, columns: ArrayLike<number>): number {
-  const size = columns.length;
+/**
+ * Largest sum of rows[i] · columns[j] over staircases from the first PE to the last. Within a block of equal PEs all ways
+ * cost the same, so that the best way turns at corners of blocks.
+ */
+function staircase(rowRuns: Runs, columnRuns: Runs): number {
+  const [rows, columns] = [turns(rowRuns), turns(columnRuns)];
+  const size = columns.values.length;
   if (above.length < size) above = new Float64Array(2 * size);
   above.fill(0, 0, size);
-  for (let i = 0; i < rows.length; i++) {
+  for (let i = 0; i < rows.values.length; i++) {
     let left = 0;
-    const row = rows[i]!;
     for (let j = 0; j < size; j++) {
-      left = Math.max(left, above[j]!) + row * columns[j]!;
+      const pace = rows.values[i]! * columns.values[j]!;
+      left =
+        i + j === 0
+          ? pace
+          : Math.max(j === 0 ? 0 : left + columns.passed[j]! * pace, i === 0 ? 0 : above[j]! + rows.passed[i]! * pace);
       above[j] = left;
     }
   }
@@ -27,16 +73,14 @@ export function staircase(rows: ArrayLike<number>, columns: ArrayLike<number>): 
 /** Cycles of tiles in one unbroken stream; of one tile by itself, when there is only one. */
 export function estimateStream(tiles: readonly Tile[]): number {
   const path = new LongestPath();
-  for (const { rows, columns, steps } of tiles) {
-    const slowest = largest(rows) * largest(columns);
-    const depth = rows.length + columns.length - 2;
+  for (const tile of tiles) {
+    const [rows, columns, steps] = [runsOf(tile.rows), runsOf(tile.columns), runsOf(tile.steps)];
+    const slowest = rows.largest * columns.largest;
+    const depth = tile.rows.length + tile.columns.length - 2;
     const forward = depth === 0 ? 0 : (staircase(rows, columns) - slowest) / depth;
-    for (let t = 0; t < steps.length; ) {
-      const step = steps[t]!;
-      const first = t;
-      while (t < steps.length && steps[t] === step) t++;
-      path.add({ steps: t - first, pace: slowest * step, forward: forward * step, depth });
-    }
+    steps.values.forEach((step, run) => {
+      path.add({ steps: steps.lengths[run]!, pace: slowest * step, forward: forward * step, depth });
+    });
   }
   return path.cycles();
 }
@@ -83,12 +127,3 @@ class LongestPath {
     this.#position += moved;
   }
 }
-
-function largest(values: ArrayLike<number>): number {
-  let most = 0;
-  for (let at = 0; at < values.length; at++) most = Math.max(most, values[at]!);
-  return most;
-}
-
-/** PE-cycles at work in a tile. */
-export const workOf = ({ rows, columns, steps }: Tile): number => total(rows) * total(columns) * total(steps);

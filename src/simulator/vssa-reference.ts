@@ -4,14 +4,16 @@
  * reconstruction (derived): the published text of the array's hand-over was not available.
  */
 
+type Factors = readonly number[] | Uint8Array;
+
 /**
  * One output-stationary tile. PE (i, j) adds up a product per step; it takes rows[i] · columns[j] · steps[t] cycles, each
  * factor the number of 4-bit parts (more generally: PE widths) of an operand, or 1 where it does not depend on it.
  */
 export interface Tile {
-  readonly rows: ArrayLike<number>;
-  readonly columns: ArrayLike<number>;
-  readonly steps: ArrayLike<number>;
+  readonly rows: Factors;
+  readonly columns: Factors;
+  readonly steps: Factors;
 }
 
 export interface ReferenceRun {
@@ -49,4 +51,10 @@ export function total(values: ArrayLike<number>): number {
   let sum = 0;
   for (let at = 0; at < values.length; at++) sum += values[at]!;
   return sum;
+}
+
+export function largest(values: ArrayLike<number>): number {
+  let most = 0;
+  for (let at = 0; at < values.length; at++) most = Math.max(most, values[at]!);
+  return most;
 }

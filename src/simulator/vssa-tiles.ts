@@ -4,7 +4,7 @@
  * A row of scores leaves for the softmax while the next tile row of Q·Kᵀ runs, and comes back as probabilities after that.
  */
 import { isStreamed, type VssaConfig } from './vssa-config.js';
-import { type Tile, total } from './vssa-reference.js';
+import { largest, type Tile, total } from './vssa-reference.js';
 
 /** What of a configuration decides the tiles. */
 export type TilingConfig = Pick<VssaConfig, 'array' | 'stallRelief' | 'probabilities'>;
@@ -18,6 +18,8 @@ export interface HeadTiles {
   readonly tiles: readonly Tile[];
   /** Of tiles[k]. */
   readonly kinds: readonly ('scores' | 'outputs')[];
+  /** Products of PE-wide parts: PE-cycles at work. */
+  readonly partProducts: number;
   /** Operands moved, in PE-wide parts: read from the buffers for all tiles. */
   readonly queryParts: number;
   readonly keyParts: number;
@@ -29,10 +31,12 @@ export interface HeadTiles {
   readonly sums: number;
 }
 
-/** Rows or columns of one product: what enters a lane of the array, how many parts it has, and whose token it is. */
-interface Lane {
-  readonly parts: number;
-  readonly token: number;
+/** Rows or columns of the array in one tile. */
+interface Lanes {
+  /** PE-wide parts of the operands in each. */
+  readonly parts: Uint8Array;
+  /** Token of the last one. */
+  readonly last: number;
 }
 
 /** PE-wide parts of the tokens that were not removed, in the order in which they enter the array. */
@@ -45,27 +49,15 @@ export function tokenParts(bits: Uint8Array, { array, stallRelief }: TilingConfi
 /** @param parts of each token, at least one token */
 export function headTiles(config: TilingConfig, parts: readonly number[], { headDim, valueDim }: HeadSizes): HeadTiles {
   const { array, probabilities } = config;
-  const probabilityOf = (own: number) => (probabilities.width === 'token' ? own : probabilities.bits / array.peBits);
-  const lanes = (partsOf: (own: number) => number) => parts.map((own, token) => ({ parts: partsOf(own), token }));
-  const queries = inTiles(
-    config,
-    lanes((own) => own),
-    array.rows,
-  );
-  const keys = inTiles(
-    config,
-    lanes((own) => own),
-    array.columns,
-  );
-  const weights = inTiles(config, lanes(probabilityOf), array.rows);
-  const features = inTiles(
-    config,
-    Array.from({ length: valueDim }, (_, token) => ({ parts: 1, token })),
-    array.columns,
-  );
+  const own = Uint8Array.from(parts);
+  const weightParts = probabilities.width === 'token' ? own : own.slice().fill(probabilities.bits / array.peBits);
+  const queries = inTiles(config, own, array.rows);
+  const keys = inTiles(config, own, array.columns);
+  const weights = inTiles(config, weightParts, array.rows);
+  const features = inTiles(config, new Uint8Array(valueDim).fill(1), array.columns);
   const uniform = new Uint8Array(headDim).fill(1);
   // Halves of a value follow each other; the probability stays for both.
-  const values = Uint8Array.from(halved(config) ? parts.flatMap((own) => new Array<number>(own).fill(1)) : parts);
+  const values = halved(config) ? new Uint8Array(total(own)).fill(1) : own;
   const reversed = values.slice().reverse();
   const tiles: Tile[] = [];
   const kinds: ('scores' | 'outputs')[] = [];
@@ -75,65 +67,68 @@ export function headTiles(config: TilingConfig, parts: readonly number[], { head
     kinds.push(kind);
   };
   // In an unbroken stream every other tile row goes back the way the last one came, so that neighbours are alike.
-  const addScores = (rows: readonly Lane[], index: number) => {
+  const addScores = (rows: Uint8Array, index: number) => {
     const order = streamed && index % 2 === 1 ? [...keys].reverse() : keys;
-    for (const columns of order) add('scores', { rows: partsIn(rows), columns: partsIn(columns), steps: uniform });
+    for (const { parts: columns } of order) add('scores', { rows, columns, steps: uniform });
   };
   let outputs = 0;
-  const addOutputs = (rows: readonly Lane[]) => {
-    for (const columns of features) {
+  const addOutputs = (rows: Uint8Array) => {
+    for (const { parts: columns } of features) {
       const steps = streamed && outputs++ % 2 === 1 ? reversed : values;
-      add('outputs', { rows: partsIn(rows), columns: partsIn(columns), steps });
+      add('outputs', { rows, columns, steps });
     }
   };
   let done = 0;
-  queries.forEach((rows, index) => {
+  queries.forEach(({ parts: rows }, index) => {
     addScores(rows, index);
-    const complete = queries[index - 1]?.at(-1)?.token ?? -1;
-    while (done < weights.length && weights[done]!.at(-1)!.token <= complete) addOutputs(weights[done++]!);
+    const complete = queries[index - 1]?.last ?? -1;
+    while (done < weights.length && weights[done]!.last <= complete) addOutputs(weights[done++]!.parts);
   });
-  while (done < weights.length) addOutputs(weights[done++]!);
-  return { tiles, kinds, ...movement(tiles, kinds) };
+  while (done < weights.length) addOutputs(weights[done++]!.parts);
+  const [queryRows, keyColumns, weightRows] = [lanesOf(queries), lanesOf(keys), lanesOf(weights)];
+  const [ownTotal, weightTotal] = [total(own), total(weightParts)];
+  // Every tile of a row of tiles reads the same queries or probabilities, every one of a column the same keys or values.
+  return {
+    tiles,
+    kinds,
+    partProducts: ownTotal * ownTotal * headDim + weightTotal * ownTotal * valueDim,
+    queryParts: ownTotal * headDim * keys.length,
+    keyParts: ownTotal * headDim * queries.length,
+    probabilityParts: weightTotal * values.length * features.length,
+    valueParts: ownTotal * valueDim * weights.length,
+    hops:
+      ownTotal * headDim * (keyColumns + queryRows) +
+      weightTotal * values.length * valueDim +
+      ownTotal * valueDim * weightRows,
+    sums: queryRows * keyColumns + weightRows * valueDim,
+  };
 }
 
 const halved = ({ stallRelief }: TilingConfig): boolean => stallRelief === 'halved';
 
-const partsIn = (lanes: readonly Lane[]): Uint8Array => Uint8Array.from(lanes, ({ parts }) => parts);
+const lanesOf = (tiles: readonly Lanes[]): number => tiles.reduce((sum, { parts }) => sum + parts.length, 0);
 
-/** Lanes in tiles of `size`. A tile is as slow as its widest operand; operands in halves all take their turn alone. */
-function inTiles(config: TilingConfig, lanes: readonly Lane[], size: number): Lane[][] {
-  const whole = cut(lanes, size);
+/** Operands in tiles of `size`. A tile is as slow as its widest operand; operands in halves all take their turn alone. */
+function inTiles(config: TilingConfig, operands: Uint8Array, size: number): Lanes[] {
+  const whole = cut(operands, size, (lane) => lane);
   if (!halved(config)) return whole;
-  const halves = cut(
-    lanes.flatMap(({ parts, token }) => Array.from({ length: parts }, () => ({ parts: 1, token }))),
-    size,
-  );
-  const time = whole.reduce((sum, tile) => sum + tile.reduce((most, { parts }) => Math.max(most, parts), 0), 0);
-  return halves.length < time ? halves : whole;
-}
-
-function cut(lanes: readonly Lane[], size: number): Lane[][] {
-  return Array.from({ length: Math.ceil(lanes.length / size) }, (_, tile) =>
-    lanes.slice(tile * size, (tile + 1) * size),
-  );
-}
-
-function movement(tiles: readonly Tile[], kinds: readonly string[]): Omit<HeadTiles, 'tiles' | 'kinds'> {
-  const sums = { queryParts: 0, keyParts: 0, probabilityParts: 0, valueParts: 0, hops: 0, sums: 0 };
-  tiles.forEach(({ rows, columns, steps }, index) => {
-    const fromLeft = total(rows) * steps.length;
-    sums.sums += rows.length * columns.length;
-    if (kinds[index] === 'scores') {
-      const fromAbove = total(columns) * steps.length;
-      sums.queryParts += fromLeft;
-      sums.keyParts += fromAbove;
-      sums.hops += fromLeft * columns.length + fromAbove * rows.length;
-    } else {
-      const fromAbove = total(steps) * columns.length;
-      sums.probabilityParts += fromLeft;
-      sums.valueParts += fromAbove;
-      sums.hops += fromLeft * columns.length + fromAbove * rows.length;
-    }
+  const count = total(operands);
+  const time = whole.reduce((sum, { parts }) => sum + largest(parts), 0);
+  if (Math.ceil(count / size) >= time) return whole;
+  const token = new Uint32Array(count);
+  let next = 0;
+  operands.forEach((parts, index) => {
+    token.fill(index, next, next + parts);
+    next += parts;
   });
-  return sums;
+  return cut(new Uint8Array(count).fill(1), size, (lane) => token[lane]!);
+}
+
+function cut(parts: Uint8Array, size: number, tokenOf: (lane: number) => number): Lanes[] {
+  const tiles: Lanes[] = [];
+  for (let start = 0; start < parts.length; start += size) {
+    const end = Math.min(parts.length, start + size);
+    tiles.push({ parts: parts.subarray(start, end), last: tokenOf(end - 1) });
+  }
+  return tiles;
 }

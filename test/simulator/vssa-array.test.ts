@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addRuns, NO_RUN, playStream } from '../../src/simulator/vssa-array.js';
-import { vssaSchema } from '../../src/simulator/vssa-config.js';
+import { STALL_RELIEFS, vssaSchema } from '../../src/simulator/vssa-config.js';
 import { estimateStream } from '../../src/simulator/vssa-fast.js';
 import { playTiles } from '../../src/simulator/vssa-head.js';
-import { referenceTile, type Tile } from '../../src/simulator/vssa-reference.js';
+import { referenceTile, type Tile, total } from '../../src/simulator/vssa-reference.js';
 import { headTiles, tokenParts } from '../../src/simulator/vssa-tiles.js';
-import { shuffledBits } from './vssa-trace.js';
+import { anyBits, shuffledBits } from './vssa-trace.js';
 
 const uniform = (steps: number): number[] => new Array<number>(steps).fill(1);
 const factors = (most: number, maxLength: number) =>
@@ -100,6 +100,43 @@ test('the closed form is exact for a tile whose operands come widest first, with
       const tile = { rows, columns, steps: uniform(steps) };
       expect(estimateStream([tile])).toBe(referenceTile(tile, 1).cycles);
     }),
+  );
+});
+
+test('a head’s tiles hold every product once, and what they move is what each tile takes in', () => {
+  const anyConfig = fc.record({
+    stallRelief: fc.constantFrom(...STALL_RELIEFS),
+    probabilities: fc.constantFrom({ width: 'token' }, { width: 'fixed', bits: 8 }),
+    array: fc.record({ rows: fc.integer({ min: 1, max: 9 }), columns: fc.integer({ min: 1, max: 9 }) }),
+  });
+  fc.assert(
+    fc.property(anyConfig, anyBits(30), fc.integer({ min: 1, max: 12 }), (given, bits, dim) => {
+      const config = vssaSchema.parse(given);
+      const parts = tokenParts(bits, config);
+      const plan = headTiles(config, parts, { headDim: dim, valueDim: dim + 1 });
+      const moved = {
+        queryParts: 0,
+        keyParts: 0,
+        probabilityParts: 0,
+        valueParts: 0,
+        hops: 0,
+        sums: 0,
+        partProducts: 0,
+      };
+      plan.tiles.forEach(({ rows, columns, steps }, at) => {
+        expect(rows.length).toBeLessThanOrEqual(config.array.rows);
+        expect(columns.length).toBeLessThanOrEqual(config.array.columns);
+        const left = total(rows) * steps.length;
+        const top = total(columns) * total(steps);
+        moved[plan.kinds[at] === 'scores' ? 'queryParts' : 'probabilityParts'] += left;
+        moved[plan.kinds[at] === 'scores' ? 'keyParts' : 'valueParts'] += top;
+        moved.hops += left * columns.length + top * rows.length;
+        moved.sums += rows.length * columns.length;
+        moved.partProducts += total(rows) * total(columns) * total(steps);
+      });
+      expect(plan).toMatchObject(moved);
+    }),
+    { numRuns: 60 },
   );
 });
 
