@@ -26,6 +26,10 @@ export const eyerissSchema = z.strictObject({
     .max(1024)
     .default(4)
     .describe('Words a cycle on each of the networks that bring filters, inputs and sums to the PEs and sums back'),
+  headWidth: count
+    .max(4096)
+    .default(64)
+    .describe('Width of a head, where neither the trace’s heads nor its note of the architecture tell it'),
   objective: z
     .enum(['energy-delay', 'cycles', 'energy'])
     .default('energy-delay')

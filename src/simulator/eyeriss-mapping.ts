@@ -113,13 +113,20 @@ export function passCycles(config: EyerissConfig, mapping: Pick<Mapping, 'perPe'
   return loadsAhead(config, mapping) ? Math.max(streaming, filters) : streaming + filters;
 }
 
-/** Cycles of the passes alone, with images in tiles of `tileImages`. */
-export function allPassCycles(
+/** What the passes cost, whatever the tiles of filters and channels and the order of loops. */
+export interface PassCosts {
+  readonly cycles: number;
+  /** Words between PEs. */
+  readonly betweenPes: number;
+}
+
+/** Passes over images in tiles of `tileImages`. A product's first filter elements come during the product before it. */
+export function passCosts(
   config: EyerissConfig,
   mapping: Pick<Mapping, 'perPe' | 'spread'>,
   sizes: Sizes,
   tileImages: number,
-): number {
+): PassCosts {
   const pass = passSizes(mapping);
   let cycles = 0;
   for (const [images, m] of pieces(sizes.images, tileImages)) {
@@ -129,15 +136,30 @@ export function allPassCycles(
       }
     }
   }
-  // The first pass's filter elements are never loaded ahead.
-  const first = Math.min(pass.filters, sizes.filters) * Math.min(pass.channels, sizes.channels);
-  return cycles + (loadsAhead(config, mapping) ? Math.ceil(first / config.networkWordsPerCycle) : 0);
+  return { cycles, betweenPes: deliveries(mapping, sizes, tileImages) };
 }
 
-/** Costs of a mapping; the mapping must fit the machine (fits). */
-export function mappingCosts(config: EyerissConfig, sizes: Sizes, mapping: Mapping): MappingCosts {
+/** Cycles of loading the first filter elements of all, which nothing hides; 0 where each pass waits for its own. */
+export function firstLoadCycles(
+  config: EyerissConfig,
+  mapping: Pick<Mapping, 'perPe' | 'spread'>,
+  sizes: Sizes,
+): number {
+  if (!loadsAhead(config, mapping)) return 0;
+  const pass = passSizes(mapping);
+  const words = Math.min(pass.filters, sizes.filters) * Math.min(pass.channels, sizes.channels);
+  return Math.ceil(words / config.networkWordsPerCycle);
+}
+
+/** Costs of a mapping; the mapping must fit the machine. `passes` may be given where they are known. */
+export function mappingCosts(
+  config: EyerissConfig,
+  sizes: Sizes,
+  mapping: Mapping,
+  passes: PassCosts = passCosts(config, mapping, sizes, mapping.tile.images),
+): MappingCosts {
   const { images, filters, channels } = sizes;
-  const { tile, order, spread } = mapping;
+  const { tile, order } = mapping;
   const pass = passSizes(mapping);
   const trips = {
     images: Math.ceil(images / tile.images),
@@ -155,22 +177,17 @@ export function mappingCosts(config: EyerissConfig, sizes: Sizes, mapping: Mappi
   const filterReads = filters * channels * trips.images;
   const sumWrites = images * filters * channelPasses;
   const sumReads = sumWrites - images * filters;
-  const passesCycles = allPassCycles(config, mapping, sizes, tile.images);
   const fetched = inputsFetched + filtersFetched + sumsFetched;
   const memoryCycles = Math.ceil(((fetched + sumsStored) * config.operandBits) / 8 / bytesPerCycle(config));
   return {
     // Memory works beside the array when the buffer holds the next tile, too.
-    cycles: holds(config, tile, 2) ? Math.max(passesCycles, memoryCycles) : passesCycles + memoryCycles,
-    passCycles: passesCycles,
+    cycles: holds(config, tile, 2) ? Math.max(passes.cycles, memoryCycles) : passes.cycles + memoryCycles,
+    passCycles: passes.cycles,
     memoryCycles,
     passes: trips.images * filterPasses * channelPasses,
     macs,
     registerFile: REGISTER_FILE_PER_MAC * macs,
-    // A word counts once for each PE that takes it; a sum once for each PE of its column that adds to it.
-    betweenPes:
-      inputReads * Math.min(spread.filters, filters) +
-      filterReads * Math.min(spread.images, images) +
-      sumWrites * Math.min(spread.channels, channels),
+    betweenPes: passes.betweenPes,
     bufferReads: inputReads + filterReads + sumReads + sumsStored,
     bufferWrites: fetched + sumWrites,
     inputsFetched,
@@ -178,6 +195,23 @@ export function mappingCosts(config: EyerissConfig, sizes: Sizes, mapping: Mappi
     sumsFetched,
     sumsStored,
   };
+}
+
+/** Words between PEs: a word counts once for each PE that takes it; a sum once for each PE of its column that adds to it. */
+function deliveries(
+  mapping: Pick<Mapping, 'perPe' | 'spread'>,
+  { images, filters, channels }: Sizes,
+  tileImages: number,
+): number {
+  const { spread } = mapping;
+  const pass = passSizes(mapping);
+  const takers = (length: number, piece: number, pes: number) =>
+    pieces(length, piece).reduce((sum, [size, times]) => sum + times * Math.min(size, pes), 0);
+  return (
+    images * channels * takers(filters, pass.filters, spread.filters) +
+    filters * channels * takers(images, tileImages, spread.images) +
+    images * filters * takers(channels, pass.channels, spread.channels)
+  );
 }
 
 const bytesPerCycle = ({ dram, technology }: EyerissConfig): number => dram.bytesPerSecond / technology.clockHertz;

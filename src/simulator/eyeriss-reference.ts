@@ -76,7 +76,9 @@ export function referenceCounts(config: EyerissConfig, sizes: Sizes, mapping: Ma
     counts.bufferWrites += m * n;
     if (channels.from > 0) counts.bufferReads += m * n;
     // One PE of the array takes the most work; each PE of a column adds to each sum.
-    counts.betweenPes += m * k * spread.filters + n * k * spread.images + m * n * spread.channels;
+    counts.betweenPes += m * k * Math.min(n, spread.filters);
+    counts.betweenPes += n * k * Math.min(m, spread.images);
+    counts.betweenPes += m * n * Math.min(k, spread.channels);
     let steps = 0;
     for (let a = 0; a < m; a += spread.images) {
       for (let b = 0; b < n; b += spread.filters) for (let c = 0; c < k; c += spread.channels) steps++;
@@ -90,7 +92,6 @@ export function referenceCounts(config: EyerissConfig, sizes: Sizes, mapping: Ma
       }
     }
     const streaming = Math.max(steps, words(m * k), words(m * n));
-    if (ahead && counts.passes === 0) counts.passCycles += words(n * k);
     counts.passCycles += ahead ? Math.max(streaming, words(n * k)) : streaming + words(n * k);
     counts.passes++;
   };

@@ -1,17 +1,18 @@
 /**
  * The best row-stationary mapping of a matrix product. All mappings are considered, but most are never priced: they are
- * ordered by a bound that none of their tilings can beat (operands fetched once, images in one tile), and the search ends
+ * ordered by a bound that none of their tilings can beat (all fetched once, images in one tile), and the search ends
  * when the next bound is no better than the best mapping found.
  */
 import type { GemmLayer } from '../workload/types.js';
 import { type EyerissConfig, HIERARCHY } from './eyeriss-config.js';
 import {
-  allPassCycles,
   type Dimension,
   holds,
   type Mapping,
   type MappingCosts,
   mappingCosts,
+  type PassCosts,
+  passCosts,
   passSizes,
   REGISTER_FILE_PER_MAC,
   type Sizes,
@@ -65,21 +66,31 @@ export function bestMapping(
       arrangement,
       sizes,
       filterOperand,
-      bound: boundOf(config, sizes, arrangement, weights),
+      bound: boundOf(
+        config,
+        sizes,
+        arrangement,
+        weights,
+        sizes.images,
+        passCosts(config, arrangement, sizes, sizes.images),
+      ),
     }));
   });
   candidates.sort((one, other) => one.bound - other.bound);
   let best: (Found & { readonly objective: number }) | undefined;
   for (const { arrangement, sizes, filterOperand, bound } of candidates) {
     if (best && bound >= best.objective) break;
-    for (const tile of tilings(config, sizes, arrangement)) {
-      for (const order of ORDERS) {
-        const mapping: Mapping = { filterOperand, ...arrangement, tile, order };
-        const costs = mappingCosts(config, sizes, mapping);
-        const objective = objectiveOf(config, costs.cycles, relativeEnergy(costs, weights));
-        if (!best || objective < best.objective) best = { mapping, costs, objective };
+    for (const images of shares(sizes.images, Infinity)) {
+      const passes = passCosts(config, arrangement, sizes, images);
+      if (best && boundOf(config, sizes, arrangement, weights, images, passes) >= best.objective) continue;
+      for (const tile of tilings(config, sizes, arrangement, images)) {
+        for (const order of ORDERS) {
+          const mapping: Mapping = { filterOperand, ...arrangement, tile, order };
+          const costs = mappingCosts(config, sizes, mapping, passes);
+          const objective = objectiveOf(config, costs.cycles, relativeEnergy(costs, weights));
+          if (!best || objective < best.objective) best = { mapping, costs, objective };
+        }
       }
-      if (best && bound >= best.objective) break;
     }
   }
   return best && { mapping: best.mapping, costs: best.costs };
@@ -136,41 +147,44 @@ function shares(total: number, most: number): number[] {
   return found;
 }
 
-/** No tiling of this arrangement has a better objective. */
-function boundOf(config: EyerissConfig, sizes: Sizes, arrangement: Arrangement, weights: Weights): number {
+/** No tiles of filters and channels, and no order of loops, give this arrangement a better objective. */
+function boundOf(
+  config: EyerissConfig,
+  sizes: Sizes,
+  arrangement: Arrangement,
+  weights: Weights,
+  tileImages: number,
+  passes: PassCosts,
+): number {
   const { images, filters, channels } = sizes;
-  const { spread } = arrangement;
   const pass = passSizes(arrangement);
   const macs = images * filters * channels;
   const inputReads = images * channels * Math.ceil(filters / pass.filters);
-  const filterReads = filters * channels;
+  const filterReads = filters * channels * Math.ceil(images / tileImages);
   const sumWrites = images * filters * Math.ceil(channels / pass.channels);
-  const compulsory = images * channels + filters * channels;
+  const operands = images * channels + filters * channels;
   const energy =
     macs * (1 + HIERARCHY.registerFile * REGISTER_FILE_PER_MAC) +
-    HIERARCHY.betweenPes * (inputReads * spread.filters + filterReads * spread.images + sumWrites * spread.channels) +
-    HIERARCHY.buffer * (inputReads + filterReads + 2 * sumWrites + compulsory) +
-    weights.dram * (compulsory + images * filters);
-  const memory = ((compulsory + images * filters) * config.operandBits) / 8;
-  const memoryCycles = Math.ceil((memory * config.technology.clockHertz) / config.dram.bytesPerSecond);
-  return objectiveOf(config, Math.max(allPassCycles(config, arrangement, sizes, images), memoryCycles), energy);
+    HIERARCHY.betweenPes * passes.betweenPes +
+    HIERARCHY.buffer * (inputReads + filterReads + 2 * sumWrites + operands) +
+    weights.dram * (operands + images * filters);
+  const memoryBytes = ((operands + images * filters) * config.operandBits) / 8;
+  const memoryCycles = Math.ceil((memoryBytes * config.technology.clockHertz) / config.dram.bytesPerSecond);
+  // Rounding in the last digit must not hide a mapping that reaches the bound.
+  return (1 - 1e-12) * objectiveOf(config, Math.max(passes.cycles, memoryCycles), energy);
 }
 
 /** Tiles that the global buffer holds, from large to small. */
-function* tilings(config: EyerissConfig, sizes: Sizes, arrangement: Arrangement): Generator<Sizes> {
+function* tilings(config: EyerissConfig, sizes: Sizes, arrangement: Arrangement, images: number): Generator<Sizes> {
   const pass = passSizes(arrangement);
   const lengths = (dimension: Exclude<Dimension, 'images'>) =>
-    shares(Math.ceil(sizes[dimension] / pass[dimension]), Infinity).map((passes) => passes * pass[dimension]);
-  for (const images of shares(sizes.images, Infinity)) {
-    for (const channels of lengths('channels')) {
-      for (const filters of lengths('filters')) {
-        const tile = {
-          images,
-          channels: Math.min(channels, sizes.channels),
-          filters: Math.min(filters, sizes.filters),
-        };
-        if (holds(config, tile, 1)) yield tile;
-      }
+    shares(Math.ceil(sizes[dimension] / pass[dimension]), Infinity).map((passes) =>
+      Math.min(passes * pass[dimension], sizes[dimension]),
+    );
+  for (const channels of lengths('channels')) {
+    for (const filters of lengths('filters')) {
+      const tile = { images, filters, channels };
+      if (holds(config, tile, 1)) yield tile;
     }
   }
 }

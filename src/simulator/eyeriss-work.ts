@@ -1,0 +1,88 @@
+/** Matrix products that a trace's attention takes when nothing is left out: what a machine without pruning computes. */
+import { TandemError } from '../errors.js';
+import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
+import type { TraceHeader, TraceRecord } from '../trace/types.js';
+import { type AttentionShape, attentionGemms } from '../workload/attention.js';
+import type { TransformerArchitecture } from '../workload/transformer.js';
+import type { GemmLayer } from '../workload/types.js';
+
+/** Equal products of a layer of a sequence. */
+export interface LayerProducts {
+  readonly layer: number;
+  readonly products: readonly { readonly gemm: GemmLayer; readonly times: number }[];
+}
+
+interface Collected {
+  readonly sequence: number;
+  readonly layer: number;
+  tokens: number | undefined;
+  readonly heads: Map<number, AttentionShape>;
+}
+
+/** Gathers records in any order. Token bits set the number of tokens, removed ones included; heads count as recorded elsewhere. */
+export class DenseAttention {
+  readonly #layers = new Map<string, Collected>();
+  readonly #architecture: TransformerArchitecture | undefined;
+
+  constructor(
+    readonly header: TraceHeader,
+    /** Width of a head that neither a record nor the architecture tells. */
+    readonly headWidth: number,
+  ) {
+    const note = header.notes[ARCHITECTURE_NOTE];
+    this.#architecture = note === undefined ? undefined : (JSON.parse(note) as TransformerArchitecture);
+  }
+
+  add(record: TraceRecord): void {
+    if (record.kind === 'token-bits') {
+      const at = this.#at(record);
+      at.tokens = Math.max(at.tokens ?? 0, record.bits.length);
+    } else if (record.kind === 'attention-head') {
+      const { queries, keys, headDim, valueDim } = record;
+      this.#at(record).heads.set(record.head, { queries, keys, headDim, valueDim });
+    }
+  }
+
+  /** In order of sequences and layers. @throws TANDEM_TRACE_INCONSISTENT when there is nothing to play */
+  finish(): LayerProducts[] {
+    const collected = [...this.#layers.values()].sort((a, b) => a.sequence - b.sequence || a.layer - b.layer);
+    if (collected.length === 0) {
+      throw new TandemError('TANDEM_TRACE_INCONSISTENT', 'The trace holds neither token bits nor attention heads.', {
+        remedy: 'Record it with a technique that removes tokens or prunes attention scores.',
+      });
+    }
+    return collected.map((one) => ({ layer: one.layer, products: this.#products(one) }));
+  }
+
+  #at({ sequence, layer }: { sequence: number; layer: number }): Collected {
+    const key = `${sequence}/${layer}`;
+    let found = this.#layers.get(key);
+    if (found === undefined) {
+      found = { sequence, layer, tokens: undefined, heads: new Map() };
+      this.#layers.set(key, found);
+    }
+    return found;
+  }
+
+  #products({ layer, tokens, heads }: Collected): LayerProducts['products'] {
+    const products = new Map<string, { gemm: GemmLayer; times: number }>();
+    for (const shape of tokens === undefined ? heads.values() : this.#allHeads(layer, tokens, heads)) {
+      for (const gemm of attentionGemms(shape, `layer ${layer}`)) {
+        const key = [gemm.name, gemm.m, gemm.n, gemm.k].join();
+        const times = (products.get(key)?.times ?? 0) + 1;
+        products.set(key, { gemm, times });
+      }
+    }
+    return [...products.values()];
+  }
+
+  #allHeads(layer: number, tokens: number, recorded: ReadonlyMap<number, AttentionShape>): AttentionShape[] {
+    const described = this.#architecture?.layers[layer]?.heads;
+    const count = described?.length ?? this.header.headsPerLayer[layer] ?? 1;
+    return Array.from({ length: count }, (_, head) => {
+      const width = described?.[head]?.dim ?? this.headWidth;
+      const { headDim, valueDim } = recorded.get(head) ?? { headDim: width, valueDim: width };
+      return { queries: tokens, keys: tokens, headDim, valueDim };
+    });
+  }
+}
