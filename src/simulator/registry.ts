@@ -5,6 +5,7 @@ import { leopard } from './leopard.js';
 import { spatten } from './spatten.js';
 import { systolic } from './systolic.js';
 import type { Machine } from './types.js';
+import { vssa } from './vssa.js';
 
 export const machines = new Registry<Machine>('machine');
 
@@ -12,3 +13,4 @@ machines.register(elector);
 machines.register(leopard);
 machines.register(spatten);
 machines.register(systolic);
+machines.register(vssa);

@@ -7,8 +7,10 @@ import { leopard } from '../../src/simulator/leopard.js';
 import { machines } from '../../src/simulator/registry.js';
 import { systolic } from '../../src/simulator/systolic.js';
 import type { Machine, SimulationResult, Workload } from '../../src/simulator/types.js';
+import { vssa } from '../../src/simulator/vssa.js';
 import { maskTrace } from './elector/mask-trace.js';
 import { gaussianHead, traceOf } from './heads.js';
+import { architecture, shuffledBits, tokenBitsTrace } from './vssa-trace.js';
 
 const records = [
   gaussianHead({ tokens: 20, pruned: 0.7 }),
@@ -47,9 +49,16 @@ const WORKLOADS: Readonly<Record<Workload['kind'], () => Workload>> = {
 /** Of the machine's first preset. */
 const configOf = (machine: Machine) => presetConfig(readPreset(machine.presets[0]!), machine.schema) as object;
 
-/** Machines that play zero masks need a trace of those. */
+const tokenBits = [shuffledBits(9, 20, 5, 1), shuffledBits(3, 0, 1, 2), shuffledBits(0, 24, 0, 3)].map(
+  (bits, sequence) => ({ sequence, layer: 0, head: -1, bits }),
+);
+/** Machines that play zero masks or bits per token need traces of those. */
+const TRACES: Readonly<Record<string, () => Workload>> = {
+  [elector.name]: () => maskTrace({ sequences: 6, tokens: 20 }),
+  [vssa.name]: () => tokenBitsTrace(architecture(2), tokenBits),
+};
 const workloadOf = (machine: Machine, kind: Workload['kind']): (() => Workload) =>
-  machine.name === elector.name && kind === 'trace' ? () => maskTrace({ sequences: 6, tokens: 20 }) : WORKLOADS[kind];
+  (kind === 'trace' ? TRACES[machine.name] : undefined) ?? WORKLOADS[kind];
 
 const combinations = machines
   .list()
@@ -69,6 +78,7 @@ test.each([
   [elector, 'transformer', { mode: 'published-fast', phase: 'training' }],
   [elector, 'trace', { phase: 'training', tile: { b: 4, x: 8, y: 8 } }],
   [elector, 'trace', { mode: 'fast', phase: 'training' }],
+  [vssa, 'trace', { stallRelief: 'halved', probabilities: { width: 'fixed', bits: 8 } }],
   [systolic, 'gemms', { dataflow: 'os' }],
   [systolic, 'trace', { dataflow: 'is' }],
 ] as const)('$0.name on $1 keeps it with $2', async (machine, kind, config) => {
