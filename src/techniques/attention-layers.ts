@@ -2,7 +2,7 @@
 import { TandemError } from '../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import { sortNodes } from '../graph/check.js';
-import { replaceInput } from '../graph/edit.js';
+import { pruneUnused, replaceInput } from '../graph/edit.js';
 import { type AttentionBlock, findAttention } from '../graph/patterns/attention.js';
 import type { Graph } from '../graph/types.js';
 
@@ -34,4 +34,10 @@ export function rewire(b: GraphBuilder, original: Graph, replaced: ReadonlyMap<s
     b.finish(),
   );
   return sortNodes(graph);
+}
+
+/** Drops what neither the outputs nor the values to fetch need. */
+export function withoutDeadNodes(graph: Graph, kept: readonly string[]): Graph {
+  const outputs = [...graph.outputs, ...kept.map((name) => ({ name, ...graph.types.get(name)! }))];
+  return { ...pruneUnused({ ...graph, outputs }), outputs: graph.outputs };
 }

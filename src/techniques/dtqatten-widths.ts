@@ -30,16 +30,18 @@ export class WidthAssigner {
   /**
    * @param widths descending
    * @param keepsFirst whether the first token ranks before all others, because the classifier reads it
+   * @param technique prefix of value names
    */
   constructor(
     readonly b: GraphBuilder,
     readonly widths: readonly number[],
     readonly keepsFirst: boolean,
+    readonly technique = 'dtqatten',
   ) {
-    this.#real = b.op('Greater', ['attention_mask', b.constant(0)], {}, 'dtqatten.real');
-    this.#tokens = this.count(this.#real, 'dtqatten.tokens');
+    this.#real = b.op('Greater', ['attention_mask', b.constant(0)], {}, `${technique}.real`);
+    this.#tokens = this.count(this.#real, `${technique}.tokens`);
     const padded = b.op('Gather', [b.op('Shape', ['attention_mask']), b.scalar('int64', 1)]);
-    this.#positions = b.op('Range', [b.scalar('int64', 0), padded, b.scalar('int64', 1)], {}, 'dtqatten.positions');
+    this.#positions = b.op('Range', [b.scalar('int64', 0), padded, b.scalar('int64', 1)], {}, `${technique}.positions`);
     this.#earlier = b.op('Less', [this.#beside(this.#positions, 1), this.#beside(this.#positions, 0)]);
   }
 
@@ -131,7 +133,7 @@ export class WidthAssigner {
     const { b, widths } = this;
     const index = b.cast(classes, 'int64');
     const table = (values: readonly number[], hint: string) =>
-      b.op('Gather', [b.constant(floatTensor(values)), index], {}, `layer${layer}.dtqatten.${hint}`);
+      b.op('Gather', [b.constant(floatTensor(values)), index], {}, `layer${layer}.${this.technique}.${hint}`);
     const removes = mayRemove && widths.at(-1) === 0;
     return {
       classes,
@@ -141,7 +143,7 @@ export class WidthAssigner {
         'limits',
       ),
       removed: removes
-        ? b.op('Equal', [classes, b.constant(widths.length - 1)], {}, `layer${layer}.dtqatten.removed`)
+        ? b.op('Equal', [classes, b.constant(widths.length - 1)], {}, `layer${layer}.${this.technique}.removed`)
         : undefined,
     };
   }

@@ -15,19 +15,19 @@
  */
 import { TandemError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
-import { pruneUnused } from '../graph/edit.js';
 import type { AttentionBlock } from '../graph/patterns/attention.js';
 import { keyRows, replaySteps } from '../graph/patterns/replay.js';
 import { type Graph, int, tensor } from '../graph/types.js';
 import type { Feeds } from '../runtime/types.js';
 import { ACTIVATIONS } from '../trace/matrices.js';
-import { attentionOf, rewire } from './attention-layers.js';
+import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
 import { type DtqattenOptions, dtqattenOptions, rowsFor } from './dtqatten-options.js';
 import { tokenBitsRecords } from './dtqatten-trace.js';
 import { type TokenWidths, WidthAssigner } from './dtqatten-widths.js';
 import { readsFirstToken } from './first-token.js';
 import { findPruningPoints, type PruningPoints } from './pruning-points.js';
 import { quantisedRows } from './quantise.js';
+import { stopTokens } from './removed-tokens.js';
 import type { InferenceRewrite, SparsityCounts, Technique } from './types.js';
 
 /** Input of rewritten graphs: float64 [attention layers behind the first, widths]; absent where no choice is left. */
@@ -108,14 +108,15 @@ class DtqattenRewrite {
         importance = importance === undefined ? seen : this.#b.add(importance, seen);
         layers.push({ layer, heads: headsPerLayer[layer]!, widths: current });
       }
-      if (current) this.#stop(layer, current);
+      if (current?.removed === undefined) continue;
+      stopTokens(this.#b, this.points, layer, current.removed, this.#replaced, `layer${layer}.dtqatten`);
     }
     const counts = this.#counts(layers);
     const observed = layers.map(({ widths }) => widths.bits);
     const rewritten = rewire(this.#b, this.graph, this.#replaced);
     const traced = layers.map(({ layer, widths }) => ({ layer, bits: widths.bits }));
     return {
-      graph: keeping(rewritten, [...observed, counts.zeros, counts.elements]),
+      graph: withoutDeadNodes(rewritten, [...observed, counts.zeros, counts.elements]),
       headsPerLayer,
       heads: [],
       observed,
@@ -158,24 +159,6 @@ class DtqattenRewrite {
     this.#replaced.set(block.context, b.matmul(block.contextProbabilities, v, hint('context')));
   }
 
-  /** Nothing is added to the residual stream of a removed token. */
-  #stop(layer: number, { removed }: TokenWidths): void {
-    if (removed === undefined) return;
-    const b = this.#b;
-    const added: ReadonlySet<string> = new Set([ACTIVATIONS.attentionOutput, ACTIVATIONS.feedForwardOutput]);
-    const outputs = this.points.matrices.filter((point) => point.layer === layer && added.has(point.matrix));
-    const zeroed = (value: string, axes: readonly number[], matrix: string) => {
-      const at = b.op('Unsqueeze', [removed, b.ints(axes)]);
-      return b.op('Where', [at, b.constant(0), value], {}, `layer${layer}.dtqatten.${matrix}`);
-    };
-    for (const { value, matrix } of outputs) this.#replaced.set(value, zeroed(value, [2], matrix));
-    if (outputs.some(({ matrix }) => matrix === ACTIVATIONS.attentionOutput)) return;
-    // Contexts that nothing projects are all that attention adds.
-    for (const { context } of this.points.blocksPerLayer[layer]!) {
-      this.#replaced.set(context, zeroed(this.#replaced.get(context)!, [1, 3], ACTIVATIONS.context));
-    }
-  }
-
   /** Scores that are never computed, because their query or key is removed; a causal mask counts as open. */
   #counts(layers: readonly { layer: number; heads: number; widths: TokenWidths }[]): SparsityCounts {
     const b = this.#b;
@@ -199,10 +182,4 @@ class DtqattenRewrite {
     const matrices = layers.map(({ layer }) => ({ layer, matrix: ACTIVATIONS.scores }));
     return { zeros: side('zeros'), elements: side('elements'), matrices };
   }
-}
-
-/** Drops what neither the outputs nor the values to fetch need. */
-function keeping(graph: Graph, kept: readonly string[]): Graph {
-  const outputs = [...graph.outputs, ...kept.map((name) => ({ name, ...graph.types.get(name)! }))];
-  return { ...pruneUnused({ ...graph, outputs }), outputs: graph.outputs };
 }

@@ -5,11 +5,10 @@
 import { z } from 'zod';
 import { TandemError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
-import { pruneUnused } from '../graph/edit.js';
 import { floatTensor, type Graph, int64Tensor } from '../graph/types.js';
 import type { Feeds } from '../runtime/types.js';
 import { ACTIVATIONS } from '../trace/matrices.js';
-import { attentionOf, rewire } from './attention-layers.js';
+import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
 import { aboveKthLargest, countZeros, effectiveThreshold, prunedBelow, withPrunedWeights } from './magnitude.js';
 import { maskRecords, type ObservedMatrix } from './mask-trace.js';
 import { thresholdFor } from './profile.js';
@@ -157,12 +156,6 @@ export function asInference(
     counts,
     record: (fetched, lengths, firstSequence) => maskRecords(observed, weights, fetched, lengths, firstSequence),
   };
-}
-
-/** Drops what neither the outputs nor the values to fetch need. */
-function withoutDeadNodes(graph: Graph, kept: readonly string[]): Graph {
-  const outputs = [...graph.outputs, ...kept.map((name) => ({ name, ...graph.types.get(name)! }))];
-  return { ...pruneUnused({ ...graph, outputs }), outputs: graph.outputs };
 }
 
 function rules(graph: Graph, { weightThreshold, grid, topK }: DynatranOptions, tokens: number): ProfiledRule[] {

@@ -218,7 +218,7 @@ function validScores(b: GraphBuilder, visible: string | undefined): string {
 }
 
 /** True where the model's mask leaves a score alone (within MASKED / 1e6 of 0); undefined for a model without mask. */
-function visibleScores(b: GraphBuilder, block: AttentionBlock): string | undefined {
+export function visibleScores(b: GraphBuilder, block: AttentionBlock): string | undefined {
   if (!block.steps.some(({ kind }) => kind === 'mask')) return undefined;
   const zeros = b.mul(block.rawScores, b.constant(0));
   return b.op('Greater', [replaySteps(b, block, zeros), b.constant(MASKED / 1e6)]);
