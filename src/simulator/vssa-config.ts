@@ -43,7 +43,7 @@ export const vssaSchema = z.strictObject({
     .prefault({}),
   buffers: z
     .strictObject({
-      queryBytes: count.default(2304).describe('Q buffer: two tiles’ rows of Q, bytes'),
+      queryBytes: count.default(4160).describe('Q buffer: two tiles’ rows of Q, bytes'),
       keyBytes: count.default(33792).describe('K buffer: one head’s keys, bytes'),
       valueBytes: count.default(33792).describe('V buffer: one head’s values, bytes'),
       scoreBytes: count.default(32768).describe('Score buffer: two tiles’ rows of scores or probabilities, bytes'),
