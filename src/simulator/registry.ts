@@ -1,6 +1,7 @@
 /** The door through which machines come in. */
 import { Registry } from '../registry.js';
 import { elector } from './elector.js';
+import { eyeriss } from './eyeriss.js';
 import { leopard } from './leopard.js';
 import { spatten } from './spatten.js';
 import { systolic } from './systolic.js';
@@ -10,6 +11,7 @@ import { vssa } from './vssa.js';
 export const machines = new Registry<Machine>('machine');
 
 machines.register(elector);
+machines.register(eyeriss);
 machines.register(leopard);
 machines.register(spatten);
 machines.register(systolic);
