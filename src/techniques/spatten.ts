@@ -16,16 +16,18 @@ import { GraphBuilder } from '../graph/builder.js';
 import type { AttentionBlock } from '../graph/patterns/attention.js';
 import { keyRows, replaySteps } from '../graph/patterns/replay.js';
 import { type Graph, int, tensor } from '../graph/types.js';
+import { ACTIVATIONS } from '../trace/matrices.js';
 import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
 import { type TokenWidths, WidthAssigner } from './dtqatten-widths.js';
 import { readsFirstToken } from './first-token.js';
 import { visibleScores } from './leopard.js';
+import { countZeros } from './magnitude.js';
 import { findPruningPoints, type PruningPoints } from './pruning-points.js';
-import { integerScores, quantised, quantiserStep } from './quantise.js';
+import { integerScores, largestInteger, quantised, quantiserStep } from './quantise.js';
 import { stopTokens } from './removed-tokens.js';
 import { type SpattenOptions, sharesFor, spattenOptions } from './spatten-options.js';
 import { type SpattenLayer, spattenRecords } from './spatten-trace.js';
-import type { InferenceRewrite, Parameters, Ranges, Technique } from './types.js';
+import type { InferenceRewrite, Parameters, Ranges, SparsityCounts, Technique } from './types.js';
 
 /** Input of rewritten graphs: float64 [attention layers behind the first, 2], shares of tokens and of heads. */
 export const SHARES_INPUT = 'spatten.shares';
@@ -86,12 +88,12 @@ class SpattenRewrite {
     this.#assigner = new WidthAssigner(this.#b, widths, readsFirstToken(graph, this.#points), 'spatten');
   }
 
-  rewrite(): InferenceRewrite {
+  rewrite(): InferenceRewrite & { readonly counts: SparsityCounts } {
     const b = this.#b;
     const { blocks, options } = this;
     const rows = sharesFor(options, blocks.length);
     const shares = rows.length > 0 ? b.input(SHARES_INPUT, 'float64', [rows.length, 2]) : undefined;
-    const layers: SpattenLayer[] = [];
+    const layers: (SpattenLayer & { readonly used: string })[] = [];
     let before: Cascade | undefined;
     for (const [layer, found] of this.#points.blocksPerLayer.entries()) {
       for (const block of found) {
@@ -106,17 +108,32 @@ class SpattenRewrite {
       ...[q, k, kept, tokenBits, headsLeft],
       ...(visible === undefined ? [] : [visible]),
     ]);
-    const bits = Math.max(options.queryBits, options.keyBits + options.lowBits);
+    const counts = countZeros(
+      b,
+      layers.map(({ block, used }) => ({
+        layer: block.layer,
+        matrix: ACTIVATIONS.probabilities,
+        value: used,
+        layout: { kind: 'scores' },
+      })),
+      'spatten',
+    );
     return {
-      graph: withoutDeadNodes(rewire(b, this.graph, this.#replaced), observed),
+      graph: withoutDeadNodes(rewire(b, this.graph, this.#replaced), [...observed, counts.zeros, counts.elements]),
       headsPerLayer: blocks.map(({ heads }) => heads!),
-      heads: blocks.flatMap(({ layer, heads }) =>
-        Array.from({ length: heads! }, (_, head) => ({ layer, head, threshold: -Infinity, bits })),
+      heads: layers.flatMap(({ block, thresholds, steps, bits }) =>
+        Array.from({ length: block.heads! }, (_, head) => ({
+          layer: block.layer,
+          head,
+          threshold: thresholds[0]! * steps.query * steps.key * block.scale,
+          bits,
+        })),
       ),
       ...(shares !== undefined && {
         feeds: { [SHARES_INPUT]: tensor('float64', [rows.length, 2], Float64Array.from(rows.flat())) },
       }),
       observed,
+      counts,
       record: (fetched, lengths, firstSequence) => spattenRecords(layers, fetched, lengths, firstSequence),
     };
   }
@@ -126,7 +143,7 @@ class SpattenRewrite {
     before: Cascade | undefined,
     shares: string | undefined,
     order: number,
-  ): { layer: SpattenLayer; after: Cascade } {
+  ): { layer: SpattenLayer & { readonly used: string }; after: Cascade } {
     const b = this.#b;
     const { layer } = block;
     const hint = (part: string) => `layer${layer}.spatten.${part}`;
@@ -141,25 +158,25 @@ class SpattenRewrite {
     const scores = this.#scores(block, operands, tokens, hint);
     this.#replaced.set(block.softmaxInput, scores);
     const visible = visibleScores(b, block);
-    const kept = this.#valuesUsed(scores, tokens, visible, hint('kept'));
-    const used = b.mul(block.contextProbabilities, b.cast(kept, 'float32'));
-    const product = b.matmul(used, operands.v, hint('context'));
-    const left = (value: string) =>
-      heads === undefined ? value : b.op('Where', [b.op('Unsqueeze', [heads, b.ints([2, 3])]), value, b.constant(0)]);
-    const context = left(product);
+    const chosen = this.#valuesUsed(scores, tokens, visible);
+    const kept = b.op('And', [chosen, this.#rowsLeft(tokens, heads)], {}, hint('kept'));
+    const used = b.cast(kept, 'float32');
+    const context = b.matmul(b.mul(block.contextProbabilities, used), operands.v, hint('context'));
     this.#replaced.set(block.context, context);
+    const magnitude = this.#magnitude(context, tokens);
     const sum = (earlier: string | undefined, seen: string) => (earlier === undefined ? seen : b.add(earlier, seen));
-    const attention = this.#assigner.importance([left(block.probabilities)], tokens);
-    const everyHead = b.mul(this.#magnitude(product, tokens), b.scalar('float64', 0));
-    const headsLeft = heads ?? b.op('Equal', [everyHead, everyHead]);
+    const headsLeft = heads ?? b.op('GreaterOrEqual', [magnitude, b.scalar('float64', 0)]);
+    const ofHeadsLeft = [b.op('Unsqueeze', [headsLeft, b.ints([2, 3])]), block.probabilities, b.constant(0)];
+    const attention = this.#assigner.importance([b.op('Where', ofHeadsLeft)], tokens);
     return {
       layer: {
         block,
+        used,
         q: operands.q,
         k: operands.k,
         kept,
         visible,
-        thresholds: Float64Array.of(-Infinity),
+        thresholds: Float64Array.of(this.#leastScore(block)),
         steps: operands.steps,
         bits: Math.max(this.options.queryBits, this.options.keyBits + this.options.lowBits),
         valueBits: this.options.valueBits,
@@ -171,9 +188,16 @@ class SpattenRewrite {
         tokens,
         heads: headsLeft,
         tokenImportance: sum(before?.tokenImportance, attention),
-        headImportance: sum(before?.headImportance, this.#magnitude(context, tokens)),
+        headImportance: sum(before?.headImportance, magnitude),
       },
     };
+  }
+
+  /** What no integer score lies below: the threshold of a technique that prunes none by comparison. */
+  #leastScore({ query }: AttentionBlock): number {
+    const { queryBits, keyBits, lowBits } = this.options;
+    const dim = this.#b.shapeOf(query).at(-1) as number;
+    return -largestInteger(queryBits) * largestInteger(keyBits + lowBits) * dim;
   }
 
   #operands(block: AttentionBlock, hint: (part: string) => string): Operands {
@@ -221,19 +245,26 @@ class SpattenRewrite {
   }
 
   /** Of each row the ⌈share·n⌉ largest of the n scores that it sees, ties to the earlier: bool [batch, heads, queries, keys]. */
-  #valuesUsed(scores: string, { removed }: TokenWidths, visible: string | undefined, hint: string): string {
+  #valuesUsed(scores: string, { removed }: TokenWidths, visible: string | undefined): string {
     const b = this.#b;
     let seen = visible ?? b.op('Equal', [scores, scores]);
     if (removed !== undefined) seen = b.op('And', [seen, b.op('Not', [b.op('Unsqueeze', [removed, b.ints([1, 2])])])]);
     const { valueShare } = this.options;
-    if (valueShare === 1) return b.op('Identity', [seen], {}, hint);
+    if (valueShare === 1) return seen;
     const columns = b.op('ReduceSum', [b.cast(seen, 'float64'), b.ints([-1])], { keepdims: int(1) });
     const count = this.#ceiling(b.mul(columns, b.scalar('float64', valueShare)));
     const keys = b.op('Gather', [b.op('Shape', [scores]), b.ints([-1])]);
     // The order of the order's indices: each score's rank.
     const order = b.node('TopK', [scores, keys], 2, { axis: int(-1) })[1]!;
     const rank = b.node('TopK', [order, keys], 2, { axis: int(-1), largest: int(0) })[1]!;
-    return b.op('And', [seen, b.op('Less', [b.cast(rank, 'float64'), count])], {}, hint);
+    return b.op('And', [seen, b.op('Less', [b.cast(rank, 'float64'), count])]);
+  }
+
+  /** Rows of tokens and heads that are left: bool [batch, heads or 1, queries, 1]. */
+  #rowsLeft(tokens: TokenWidths, heads: string | undefined): string {
+    const b = this.#b;
+    const queries = b.op('Unsqueeze', [this.#assigner.alive(tokens), b.ints([1, 3])]);
+    return heads === undefined ? queries : b.op('And', [queries, b.op('Unsqueeze', [heads, b.ints([2, 3])])]);
   }
 
   /** Sums of magnitudes over the tokens that are left: float64 [batch, heads]. */

@@ -178,6 +178,27 @@ describe('low bits of keys', () => {
   });
 });
 
+test('counts the values that no row uses: of removed tokens and heads, and those that are pruned', async () => {
+  const rewrite = await adapted({});
+  const { zeros, elements } = rewrite.counts!;
+  const fetched = await fetch(rewrite, ROWS, [zeros, elements]);
+  const { heads } = recordsOf(rewrite, fetched, LENGTHS);
+  for (const [text, tokens] of LENGTHS.entries()) {
+    for (let layer = 0; layer < LAYERS; layer++) {
+      const own = heads.filter((record) => record.sequence === text && record.layer === layer);
+      const used = own.reduce(
+        (sum, { survivors }) => sum + survivors.reduce((ones, byte) => ones + bitsIn(byte), 0),
+        0,
+      );
+      const all = HEADS * tokens ** 2;
+      expect(fetched[elements]!.data[text * LAYERS + layer]).toBe(all);
+      expect(fetched[zeros]!.data[text * LAYERS + layer]).toBe(all - used);
+    }
+  }
+});
+
+const bitsIn = (byte: number): number => byte.toString(2).replaceAll('0', '').length;
+
 test('decides the same for a text whatever else is in the batch', async () => {
   const rewrite = await adapted({});
   const together = recordsOf(rewrite, await fetch(rewrite, ROWS), LENGTHS);
