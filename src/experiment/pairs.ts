@@ -65,7 +65,10 @@ export async function* simulatePairs(
   { progress, signal }: RunContext,
 ): AsyncGenerator<PairResult> {
   let pairs = 0;
-  for await (const _ of readPairs(path, options)) pairs++;
+  for await (const _ of readPairs(path, options)) {
+    pairs++;
+    signal?.throwIfAborted();
+  }
   if (pairs === 0) {
     throw new TandemError('TANDEM_WORKLOAD_INVALID', 'The file holds no pairs.', {
       place: path,
@@ -137,6 +140,7 @@ const lineSchema = z.strictObject({
   accelerator: z.array(z.number()).describe('12 numbers'),
   transformer: z.array(z.number()).describe('37 numbers'),
 });
+const BYTE_ORDER_MARK = /^\uFEFF/;
 const EXAMPLE = '{"accelerator": [12 numbers], "transformer": [37 numbers]}';
 
 async function* readPairs(path: string, options: EmbeddingOptions): AsyncGenerator<Pair> {
@@ -146,7 +150,8 @@ async function* readPairs(path: string, options: EmbeddingOptions): AsyncGenerat
     for (let number = 1; ; number++) {
       const next = await readable(path, () => lines.next());
       if (next.done) return;
-      yield readPair(next.value, options, `${path}:${number}`);
+      const line = number === 1 ? next.value.replace(BYTE_ORDER_MARK, '') : next.value;
+      yield readPair(line, options, `${path}:${number}`);
     }
   } finally {
     await file.close();
@@ -167,13 +172,16 @@ function readPair(line: string, options: EmbeddingOptions, place: string): Pair 
 }
 
 function parsed(line: string, place: string): unknown {
-  try {
-    return JSON.parse(line);
-  } catch (cause) {
-    throw new TandemError('TANDEM_CONFIG_SYNTAX', 'The line is not JSON.', {
-      place,
-      remedy: `Write a pair as ${EXAMPLE}.`,
-      cause,
-    });
+  const remedy = `Write a pair as ${EXAMPLE}.`;
+  if (line.trim() === '') {
+    throw new TandemError('TANDEM_CONFIG_SYNTAX', 'The line is blank.', { place, remedy: `Remove it. ${remedy}` });
   }
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw new TandemError('TANDEM_CONFIG_SYNTAX', 'The line is not JSON.', { place, remedy, cause });
+  }
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new TandemError('TANDEM_CONFIG_INVALID', 'The line is no pair.', { place, remedy });
 }

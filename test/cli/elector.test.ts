@@ -117,9 +117,23 @@ describe('tandem simulate --pairs', () => {
     expect(third.cycles).toBe(89_180_993);
   });
 
+  it('reads files of Windows: a byte order mark, CRLF, no end of line at the end', async () => {
+    const file = scratchFile('windows.jsonl', `\uFEFF${line()}\r\n${line()}`);
+    const { code, stdout } = await tandem('simulate', ...FAST, '--pairs', file);
+    expect({ code, lines: stdout.trimEnd().split('\n').length }).toEqual({ code: 0, lines: 2 });
+  });
+
+  it('says what to write in the place of a line that is no pair', async () => {
+    const refused = async (text: string) => (await tandem('simulate', ...FAST, '--pairs', pairs(text))).stderr;
+    expect(await refused('')).toContain('The line is blank.');
+    for (const text of ['', '[[], []]', 'null']) expect(await refused(text)).toContain('{"accelerator": [12 numbers]');
+  });
+
   it.each([
     ['that is not JSON', '{"accelerator": [', 'TANDEM_CONFIG_SYNTAX', 2],
     ['that is empty', '', 'TANDEM_CONFIG_SYNTAX', 2],
+    ['that holds a list', '[[], []]', 'TANDEM_CONFIG_INVALID', 2],
+    ['that holds nothing', 'null', 'TANDEM_CONFIG_INVALID', 2],
     ['with another key', '{"accelerators": [], "transformer": []}', 'TANDEM_UNKNOWN_SETTING', 2],
     ['without the transformer', '{"accelerator": []}', 'TANDEM_CONFIG_INVALID', 2],
     ['with an impossible accelerator', line(ACCELERATOR.with(4, 7)), 'TANDEM_CONFIG_INVALID', 2],
