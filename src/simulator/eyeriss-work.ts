@@ -1,10 +1,9 @@
 /** Matrix products that a trace's attention takes when nothing is left out: what a machine without pruning computes. */
 import { TandemError } from '../errors.js';
-import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
 import { type AttentionShape, attentionGemms } from '../workload/attention.js';
-import type { TransformerArchitecture } from '../workload/transformer.js';
 import type { GemmLayer } from '../workload/types.js';
+import { tracedHeads } from './traced-heads.js';
 
 /** Equal products of a layer of a sequence. */
 export interface LayerProducts {
@@ -22,15 +21,14 @@ interface Collected {
 /** Gathers records in any order. Token bits set the number of tokens, removed ones included; heads count as recorded elsewhere. */
 export class DenseAttention {
   readonly #layers = new Map<string, Collected>();
-  readonly #architecture: TransformerArchitecture | undefined;
+  readonly #heads: ReturnType<typeof tracedHeads>;
 
   constructor(
-    readonly header: TraceHeader,
+    header: TraceHeader,
     /** Width of a head that neither a record nor the architecture tells. */
     readonly headWidth: number,
   ) {
-    const note = header.notes[ARCHITECTURE_NOTE];
-    this.#architecture = note === undefined ? undefined : (JSON.parse(note) as TransformerArchitecture);
+    this.#heads = tracedHeads(header);
   }
 
   add(record: TraceRecord): void {
@@ -77,10 +75,9 @@ export class DenseAttention {
   }
 
   #allHeads(layer: number, tokens: number, recorded: ReadonlyMap<number, AttentionShape>): AttentionShape[] {
-    const described = this.#architecture?.layers[layer]?.heads;
-    const count = described?.length ?? this.header.headsPerLayer[layer] ?? 1;
+    const { widths, count = recorded.size } = this.#heads(layer);
     return Array.from({ length: count }, (_, head) => {
-      const width = described?.[head]?.dim ?? this.headWidth;
+      const width = widths?.[head] ?? this.headWidth;
       const { headDim, valueDim } = recorded.get(head) ?? { headDim: width, valueDim: width };
       return { queries: tokens, keys: tokens, headDim, valueDim };
     });

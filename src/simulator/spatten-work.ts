@@ -1,10 +1,9 @@
 /** What a trace asks of SpAtten: per sequence and layer, the heads that are left and the tokens that each one has. */
 import { TandemError } from '../errors.js';
-import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
 import type { AttentionHeadRecord, TokenBitsRecord, TraceHeader, TraceRecord } from '../trace/types.js';
-import type { TransformerArchitecture } from '../workload/transformer.js';
 import type { SpattenConfig } from './spatten-config.js';
 import { decideHead, type HeadDecisions } from './spatten-probabilities.js';
+import { tracedHeads } from './traced-heads.js';
 
 /** A head as the machine meets it. */
 export interface HeadWork {
@@ -47,14 +46,13 @@ interface Collected {
 /** Gathers records in any order, as long as a layer's token bits come before its heads. */
 export class WorkCollector {
   readonly #layers = new Map<string, Collected>();
-  readonly #architecture: TransformerArchitecture | undefined;
+  readonly #heads: ReturnType<typeof tracedHeads>;
 
   constructor(
     readonly config: SpattenConfig,
     readonly header: TraceHeader,
   ) {
-    const note = header.notes[ARCHITECTURE_NOTE];
-    this.#architecture = note === undefined ? undefined : (JSON.parse(note) as TransformerArchitecture);
+    this.#heads = tracedHeads(header);
   }
 
   add(record: TraceRecord): void {
@@ -127,8 +125,7 @@ export class WorkCollector {
 
   #layer({ sequence, layer, bits, records }: Collected): LayerWork {
     const allHeads = Math.max(
-      this.#architecture?.layers[layer]?.heads.length ?? 0,
-      this.header.headsPerLayer[layer] ?? 0,
+      this.#heads(layer).count ?? 0,
       ...[...bits.keys(), ...records.keys()].map((head) => head + 1),
     );
     const heads: HeadWork[] = [];
@@ -154,7 +151,7 @@ export class WorkCollector {
   /** A head of which only the tokens are known: every row sees every key, and a configured share is flat. */
   #assumed(layer: number, head: number, kept: number): HeadWork {
     const { fetch, valueShare, headWidth: assumed } = this.config;
-    const headWidth = this.#architecture?.layers[layer]?.heads[head]?.dim ?? assumed;
+    const headWidth = this.#heads(layer).widths?.[head] ?? assumed;
     const flatRows = fetch.lowBits === 0 ? 0 : Math.round(fetch.flatShare * kept);
     const values = Math.ceil(valueShare * kept);
     return {
