@@ -9,7 +9,8 @@
  *   - the closed form adds memory and arithmetic; here a head is fetched while another one is worked on;
  *   - it has one array cycle per batch of keys for a whole row, Q·Kᵀ and P·V together, which is right as long as softmax
  *     keeps up; here rows go through stages, and the slowest one (softmax, where heads are narrow) sets the pace;
- *   - it moves K and V only; here Q is read, results are written, and least significant bits are fetched again;
+ *   - it moves K and V only; here Q is read, results are written, and least significant bits are fetched;
+ *   - it lets every row through once; here flat rows go through Q·Kᵀ and softmax again;
  *   - it lets every row see every key; here causal rows see less, and rows with pruned values take fewer cycles in P·V;
  *   - its quick-select runs after a head's scores; here tokens and heads are picked once, after the layer.
  */
@@ -219,8 +220,8 @@ function remarks(
 ): string[] {
   const remarks = [
     'Attention only: projections and feed-forward parts run elsewhere, and a layer waits for the one before it.',
-    `The published closed form gives ${counts.closedFormCycles} cycles, ${ratio(counts.closedFormCycles!, cycles)} of the ${cycles} here: it adds memory and arithmetic that overlap here, moves neither Q nor results, and lets every row see every key.`,
-    'Background and refresh power of the memory are not modelled.',
+    `The published closed form gives ${counts.closedFormCycles} cycles, ${ratio(counts.closedFormCycles!, cycles)} of the ${cycles} here: it adds memory and arithmetic that overlap here, moves neither Q nor results, lets every row see every key, and no row through twice, as ${counts.flatRows} flat ones of ${counts.rows} are here.`,
+    'Off-chip memory is charged by the bit; its background and refresh power are not modelled.',
   ];
   if (decided < heads && config.fetch.lowBits > 0) {
     remarks.push(

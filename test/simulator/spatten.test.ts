@@ -180,6 +180,29 @@ test('the published closed form stands beside the cycles', async () => {
   expect(result.remarks.join(' ')).toContain('closed form');
 });
 
+test('with memory out of the way and nothing flat, closed form and cycles differ by filling the stages once', async () => {
+  const fast = { dram: { bytesPerCycle: 4096 }, fetch: { flatShare: 0 } };
+  const result = await run([tokenBits(0, bitsOf(96, 96), 0)], fast, { headsPerLayer: [1, 1], notes: {} });
+  const head = { headWidth: 64, sentenceLength: 96, keys: 96, keyBits: 8, valueBits: 8 };
+  const { fill, drain } = publishedCycles(PUBLISHED_PARAMETERS, [head]);
+  const batches = 12;
+  expect(fill).toBe(96 * batches);
+  // Q and K, a cycle each; the first row waits for nothing else; the last row's softmax and P·V; results, a cycle.
+  expect(result.cycles).toBe(2 + fill + 2 * batches + 1 + 103);
+  expect(result.cycles - (fill + drain)).toBe(batches + 3);
+});
+
+test('a query against many keys is bound by memory, which the closed form adds to the arithmetic', async () => {
+  const long = gaussianHead({ tokens: 1000, pruned: 0, headDim: 64, causal: false });
+  const query = { ...long, queries: 1, q: long.q.subarray(0, 64), survivors: new Uint8Array(125).fill(255) };
+  const result = await run([query], { fetch: { flatThreshold: 0 } }, { headsPerLayer: [1, 1], notes: {} });
+  // 1000 keys of 64 bytes are 2000 transactions, 125 on each channel; V likewise; Q and results a cycle each.
+  expect(result.counts.memoryCycles).toBe(1 + 125 + 125 + 1);
+  expect(result.counts.keyArrayCycles).toBe(125);
+  const head = { headWidth: 64, sentenceLength: 1, keys: 1000, keyBits: 8, valueBits: 8 };
+  expect(publishedCycles(PUBLISHED_PARAMETERS, [head])).toMatchObject({ dram: 250, fill: 125, drain: 103 + 125 });
+});
+
 describe('what does not fit', () => {
   test('long sequences name the buffer, wide heads the array', async () => {
     const long = await spatten.simulate(config(), trace([tokenBits(0, bitsOf(2049, 2049))]), { name: 'long' });
