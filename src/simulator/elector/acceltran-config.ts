@@ -10,7 +10,7 @@ import { parseYaml } from '../../settings/yaml.js';
 import { type ElectorConfig, LOOP_ORDERS, MEMORIES } from './config.js';
 import { TECHNOLOGY } from './constants.js';
 
-const natural = z.int().positive();
+const natural = z.int().positive().describe('a whole number from 1');
 const megabytes = z.number().positive().describe('size in MB');
 
 const LOOP_UNROLLINGS = LOOP_ORDERS.map((order) => [...order].join('_')) as [string, ...string[]];
@@ -19,10 +19,10 @@ const schema = z.strictObject({
   tile: z.strictObject({ tile_b: natural, tile_x: natural, tile_y: natural }),
   non_linearity: z.enum(['relu', 'gelu']),
   pe: natural.describe('number of processing elements'),
-  lanes_per_pe: natural,
-  mac_per_lane: natural,
-  softmax_per_pe: natural,
-  batch_size: natural,
+  lanes_per_pe: natural.describe('number of MAC lanes in a PE'),
+  mac_per_lane: natural.describe('number of multipliers in a lane'),
+  softmax_per_pe: natural.describe('number of softmax units in a PE'),
+  batch_size: natural.describe('number of sequences'),
   activation_buffer_size: megabytes,
   weight_buffer_size: megabytes,
   mask_buffer_size: megabytes,

@@ -26,6 +26,8 @@ describe('an accelerator configuration of AccelTran', () => {
   test.each([
     ['an unknown key', 'pe: 64', 'pes: 64', 'TANDEM_UNKNOWN_SETTING', 'edge.yaml:6:1', /Did you mean "pe"/],
     ['text for a number', 'pe: 64', 'pe: many', 'TANDEM_CONFIG_INVALID', 'edge.yaml:6:5', /processing elements/],
+    ['no softmax units', /softmax_per_pe: 4\n/, '', 'TANDEM_CONFIG_INVALID', 'edge.yaml:2:1', /softmax units in a PE/],
+    ['no lanes', 'lanes_per_pe: 16', 'lanes_per_pe: 0', 'TANDEM_CONFIG_INVALID', 'edge.yaml:7:15', /MAC lanes in a PE/],
     ['an unknown memory', 'banks: 32', 'banks: 31', 'TANDEM_CONFIG_INVALID', 'edge.yaml:16:3', /16, 2, 2; 8, 2, 4/],
     ['a bandwidth it has not', 'mode: lb', 'mode: hb', 'TANDEM_CONFIG_INVALID', 'edge.yaml:17:9', /DRAM has the low/],
     ['no such order', 'b_i_j_k', 'b_i_j', 'TANDEM_CONFIG_INVALID', 'edge.yaml:14:17', /b_i_j_k/],
