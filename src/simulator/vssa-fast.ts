@@ -11,12 +11,14 @@ interface Runs {
   readonly values: readonly number[];
   readonly lengths: readonly number[];
   readonly largest: number;
+  /** Places on a way through rows or columns where it may turn: the first and the last of each run. */
+  readonly turns: { readonly values: readonly number[]; readonly passed: readonly number[] };
 }
 
 /** Tiles of a head share their rows, columns and steps, so each is looked at once. */
-const known = new WeakMap<ArrayLike<number> & object, Runs>();
+type Known = Map<Tile['rows'], Runs>;
 
-function runsOf(all: ArrayLike<number> & object): Runs {
+function runsOf(all: Tile['rows'], known: Known): Runs {
   const found = known.get(all);
   if (found !== undefined) return found;
   const values: number[] = [];
@@ -27,13 +29,12 @@ function runsOf(all: ArrayLike<number> & object): Runs {
     values.push(all[first]!);
     lengths.push(at - first);
   }
-  const runs = { values, lengths, largest: largest(values) };
+  const runs = { values, lengths, largest: largest(values), turns: turnsOf(values, lengths) };
   known.set(all, runs);
   return runs;
 }
 
-/** Places on the way through rows or columns where it may turn: the first and the last of each run. */
-function turns({ values, lengths }: Runs): { values: number[]; passed: number[] } {
+function turnsOf(values: readonly number[], lengths: readonly number[]): Runs['turns'] {
   const places = { values: [] as number[], passed: [] as number[] };
   values.forEach((value, run) => {
     places.values.push(value);
@@ -51,8 +52,7 @@ let above = new Float64Array(64);
  * Largest sum of rows[i] · columns[j] over staircases from the first PE to the last. Within a block of equal PEs all ways
  * cost the same, so that the best way turns at corners of blocks.
  */
-function staircase(rowRuns: Runs, columnRuns: Runs): number {
-  const [rows, columns] = [turns(rowRuns), turns(columnRuns)];
+function staircase({ turns: rows }: Runs, { turns: columns }: Runs): number {
   const size = columns.values.length;
   if (above.length < size) above = new Float64Array(2 * size);
   above.fill(0, 0, size);
@@ -71,10 +71,10 @@ function staircase(rowRuns: Runs, columnRuns: Runs): number {
 }
 
 /** Cycles of tiles in one unbroken stream; of one tile by itself, when there is only one. */
-export function estimateStream(tiles: readonly Tile[]): number {
+export function estimateStream(tiles: readonly Tile[], known: Known = new Map()): number {
   const path = new LongestPath();
   for (const tile of tiles) {
-    const [rows, columns, steps] = [runsOf(tile.rows), runsOf(tile.columns), runsOf(tile.steps)];
+    const [rows, columns, steps] = [runsOf(tile.rows, known), runsOf(tile.columns, known), runsOf(tile.steps, known)];
     const slowest = rows.largest * columns.largest;
     const depth = tile.rows.length + tile.columns.length - 2;
     const forward = depth === 0 ? 0 : (staircase(rows, columns) - slowest) / depth;
@@ -83,6 +83,25 @@ export function estimateStream(tiles: readonly Tile[]): number {
     });
   }
   return path.cycles();
+}
+
+/** Cycles of tiles one after the other; tiles that share rows, columns and steps are looked at once. */
+export function estimateApart(tiles: readonly Tile[]): number {
+  const known: Known = new Map();
+  const different: { tile: Tile; cycles: number }[] = [];
+  let cycles = 0;
+  for (const tile of tiles) {
+    const { rows, columns, steps } = tile;
+    let same = different.find(
+      (one) => one.tile.rows === rows && one.tile.columns === columns && one.tile.steps === steps,
+    );
+    if (same === undefined) {
+      same = { tile, cycles: estimateStream([tile], known) };
+      different.push(same);
+    }
+    cycles += same.cycles;
+  }
+  return cycles;
 }
 
 /** Steps of equal pace. */

@@ -4,7 +4,7 @@ import type { Infeasible } from './types.js';
 import { type ArrayRun, addRuns, NO_RUN, playStream } from './vssa-array.js';
 import type { VssaActivity } from './vssa-components.js';
 import { isStreamed, type VssaConfig } from './vssa-config.js';
-import { estimateStream } from './vssa-fast.js';
+import { estimateApart, estimateStream } from './vssa-fast.js';
 import { total } from './vssa-reference.js';
 import { type HeadSizes, type HeadTiles, headTiles, tokenParts } from './vssa-tiles.js';
 
@@ -36,9 +36,7 @@ export function playTiles(config: VssaConfig, { tiles }: Pick<HeadTiles, 'tiles'
 
 /** The same in closed form: cycles and work, with all waits in one. */
 function estimateTiles(config: VssaConfig, { tiles, partProducts }: HeadTiles): ArrayRun {
-  const cycles = isStreamed(config)
-    ? estimateStream(tiles)
-    : tiles.reduce((sum, tile) => sum + estimateStream([tile]), 0);
+  const cycles = isStreamed(config) ? estimateStream(tiles) : estimateApart(tiles);
   return { ...NO_RUN, cycles, busy: partProducts, tiles: tiles.length };
 }
 

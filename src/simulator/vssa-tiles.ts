@@ -124,11 +124,20 @@ function inTiles(config: TilingConfig, operands: Uint8Array, size: number): Lane
   return cut(new Uint8Array(count).fill(1), size, (lane) => token[lane]!);
 }
 
-function cut(parts: Uint8Array, size: number, tokenOf: (lane: number) => number): Lanes[] {
+/** Neighbouring tiles of equal operands are one object, so that they are looked at once. */
+function cut(operands: Uint8Array, size: number, tokenOf: (lane: number) => number): Lanes[] {
   const tiles: Lanes[] = [];
-  for (let start = 0; start < parts.length; start += size) {
-    const end = Math.min(parts.length, start + size);
-    tiles.push({ parts: parts.subarray(start, end), last: tokenOf(end - 1) });
+  for (let start = 0; start < operands.length; start += size) {
+    const end = Math.min(operands.length, start + size);
+    const parts = operands.subarray(start, end);
+    const before = tiles.at(-1)?.parts;
+    tiles.push({ parts: before !== undefined && isEqual(before, parts) ? before : parts, last: tokenOf(end - 1) });
   }
   return tiles;
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  if (one.length !== other.length) return false;
+  for (let at = 0; at < one.length; at++) if (one[at] !== other[at]) return false;
+  return true;
 }
