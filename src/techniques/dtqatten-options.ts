@@ -27,6 +27,12 @@ const optionsObject = z.strictObject({
     .describe(
       'share of the tokens at each width, a row for each attention layer behind the first, the last row for all deeper ones; the first layer has every token at the largest width (default: derived from published means)',
     ),
+  probabilities: z
+    .enum(['token', 'real'])
+    .default('token')
+    .describe(
+      'what multiplies V: each query’s row of probabilities, at the width of its token as the variable-speed array has it (assumed), or real numbers',
+    ),
 });
 export type DtqattenOptions = z.infer<typeof optionsObject>;
 

@@ -4,7 +4,8 @@
  * the paper's own formula is not public, so this and what follows is a reconstruction).
  *
  * - Rows of Q, K and V are quantised symmetrically, each head's row with a step of its own, at the token's width; for
- *   products of real numbers this is what the integers times their steps give. Softmax and probabilities keep full precision.
+ *   products of real numbers this is what the integers times their steps give. The softmax keeps full precision; a query's
+ *   probabilities are then quantised like its other rows (`probabilities: real` leaves them).
  * - 0 bits remove a token from this and all later layers: no query sees it, and neither attention nor the feed-forward part
  *   adds anything to its residual stream. Where a model normalises behind the addition, the norms still pass over it; where
  *   a classifier averages over tokens, it averages what a removed one last was.
@@ -50,10 +51,10 @@ export const dtqatten = {
 /** Rewrites a model once, and gives it with any ratios: the same graph with other feeds, for whoever searches them. */
 export function dtqattenAt(
   graph: Graph,
-  { widths }: Pick<DtqattenOptions, 'widths'>,
+  { widths, probabilities }: Pick<DtqattenOptions, 'widths' | 'probabilities'>,
 ): (ratios: DtqattenOptions['ratios']) => InferenceRewrite & { readonly counts: SparsityCounts } {
   const { points, attentionLayers } = supported(graph);
-  const rewrite = new DtqattenRewrite(graph, points, widths).rewrite();
+  const rewrite = new DtqattenRewrite(graph, points, widths, probabilities).rewrite();
   return (ratios) => ({ ...rewrite, feeds: ratiosFeeds(rowsFor(ratios, attentionLayers), widths) });
 }
 
@@ -86,6 +87,7 @@ class DtqattenRewrite {
     readonly graph: Graph,
     readonly points: PruningPoints,
     readonly widths: readonly number[],
+    readonly probabilities: DtqattenOptions['probabilities'],
   ) {
     this.#b = new GraphBuilder(graph.name, graph);
     this.#assigner = new WidthAssigner(this.#b, widths, readsFirstToken(graph, points));
@@ -156,7 +158,9 @@ class DtqattenRewrite {
       scores = b.op('Where', [b.op('Unsqueeze', [removed, b.ints([1, 2])]), b.constant(MASKED), scores]);
     }
     this.#replaced.set(block.softmaxInput, scores);
-    this.#replaced.set(block.context, b.matmul(block.contextProbabilities, v, hint('context')));
+    const real = block.contextProbabilities;
+    const p = this.probabilities === 'real' ? real : rows(real, 'probabilities');
+    this.#replaced.set(block.context, b.matmul(p, v, hint('context')));
   }
 
   /** Scores that are never computed, because their query or key is removed; a causal mask counts as open. */

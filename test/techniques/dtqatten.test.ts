@@ -146,7 +146,7 @@ describe('widths', () => {
   });
 
   test('only fall, have the shares that were asked for, and never count padding', async () => {
-    const at = dtqattenAt(bert, { widths: WIDTHS });
+    const at = dtqattenAt(bert, { widths: WIDTHS, probabilities: 'token' });
     await fc.assert(
       fc.asyncProperty(texts, fc.tuple(row, row), async (rows, ratios) => {
         const rewrite = at(ratios);
@@ -200,7 +200,7 @@ describe('widths', () => {
   });
 
   test('keep the only token of a text, and one of a text that shall lose all', async () => {
-    const rewrite = dtqattenAt(bert, { widths: WIDTHS })([[0, 0, 1]]);
+    const rewrite = dtqattenAt(bert, { widths: WIDTHS, probabilities: 'token' })([[0, 0, 1]]);
     const bits = bitsOf(rewrite, await fetch(rewrite, ROWS), LENGTHS);
     expect(bits[1]).toEqual([[8], [4], [4]]);
     for (const [text, tokens] of LENGTHS.entries()) {
@@ -251,9 +251,9 @@ describe('operands', () => {
       blocks.flatMap((block, nth) => {
         const made = (part: string) => `layer${layer}.dtqatten.${part}${nth === 0 ? '' : `_${nth}`}`;
         const key = block.keyLayout === 'tokens-dim' ? [[block.key, made('key')] as const] : [];
-        return [[block.query, made('query')] as const, ...key, [block.value, made('value')] as const].map(
-          (pair) => [layer, ...pair] as const,
-        );
+        const named = (value: string, part: string) => [value, made(part)] as const;
+        const rows = [named(block.query, 'query'), ...key, named(block.value, 'value')];
+        return [...rows, named(block.contextProbabilities, 'probabilities')].map((pair) => [layer, ...pair] as const);
       }),
     );
     const fetched = await fetch(
@@ -307,7 +307,7 @@ describe('operands', () => {
     const values = (seed: number) => Array.from({ length: 80 }, (_, i) => Math.sin(seed + i * 1.37) * 2);
     const [q, k, v] = [values(1), values(2), values(3)];
     const graph = attentionModel({ heads: 2, dim: 4, mask, scale: 0.5, keyLayout });
-    const rewrite = adapted(graph);
+    const rewrite = adapted(graph, { probabilities: 'real' });
     const onGrid = (x: readonly number[]) =>
       x.flatMap((_, i) => (i % 4 === 0 ? [...quantisedRow(Float32Array.from(x.slice(i, i + 4)), 8)] : []));
     const keys = (x: readonly number[]): Tensor => {
@@ -416,7 +416,7 @@ describe('removed tokens', () => {
 });
 
 test('ratios are an input: one graph serves them all', async () => {
-  const at = dtqattenAt(bert, { widths: WIDTHS });
+  const at = dtqattenAt(bert, { widths: WIDTHS, probabilities: 'token' });
   const [some, none] = [at(RATIOS), at([[1, 0, 0]])];
   expect(some.graph).toBe(none.graph);
   expect(Object.keys(some.feeds!)).toEqual([RATIOS_INPUT]);
