@@ -105,8 +105,9 @@ export class WorkCollector {
         `Head ${record.head} of layer ${record.layer}, sequence ${record.sequence}, has ${record.queries} queries and ${record.keys} keys, but ${kept.length} of ${bits!.length} tokens are left.`,
       );
     }
-    const { flatThreshold, lowBits } = this.config.fetch;
+    const { flatThreshold, keyBits, lowBits } = this.config.fetch;
     const decisions = decideHead(record, compact ? undefined : kept, {
+      lowBits: Math.min(lowBits, Math.max(0, record.bits - keyBits)),
       flatThreshold: lowBits === 0 ? 0 : flatThreshold,
       valueShare: this.config.valueShare,
       survivorsAreValues: this.header.technique === 'spatten',

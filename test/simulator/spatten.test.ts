@@ -131,17 +131,20 @@ describe('what is left of tokens and heads', () => {
 describe('progressive quantisation', () => {
   const head = gaussianHead({ tokens: 24, pruned: 0 });
 
-  test('flat rows are those whose largest softmax lies below the threshold', () => {
+  test('flat rows are those whose largest softmax of high bits lies below the threshold', () => {
     const threshold = 0.25;
     const { flat } = decideHead(head, undefined, {
+      lowBits: 4,
       flatThreshold: threshold,
       valueShare: 1,
       survivorsAreValues: false,
     });
+    // A look at 8 of the 12 bits of K.
+    const high = { ...head, k: head.k.map((element) => 16 * Math.floor(element / 16)) };
     for (const [row, one] of flat.entries()) {
       const scores = Array.from(
         { length: 24 },
-        (_, key) => (integerScore(head, row, key) * head.queryStep * head.keyStep) / 8,
+        (_, key) => (integerScore(high, row, key) * head.queryStep * head.keyStep) / 8,
       );
       const exponents = scores.map(Math.exp);
       expect(one).toBe(Math.max(...exponents) / exponents.reduce((a, b) => a + b) < threshold);
@@ -166,7 +169,7 @@ describe('progressive quantisation', () => {
 
 test('local value pruning uses the values of the largest probabilities', async () => {
   const head = gaussianHead({ tokens: 24, pruned: 0 });
-  const rule = { flatThreshold: 0, valueShare: 0.25, survivorsAreValues: false };
+  const rule = { lowBits: 0, flatThreshold: 0, valueShare: 0.25, survivorsAreValues: false };
   expect(decideHead(head, undefined, rule).values).toEqual(new Array(24).fill(6));
   const result = await run([head], { valueShare: 0.25 }, { headsPerLayer: [1, 1] });
   expect(result.counts).toMatchObject({ values: 24 * 6, valueMacs: 24 * 6 * 64 });
