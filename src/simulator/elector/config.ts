@@ -40,17 +40,17 @@ export const electorSchema = z.strictObject({
   phase: z.enum(['inference', 'training']).default('inference').describe('Forward pass alone, or forward and backward'),
   tile: z
     .strictObject({
-      b: natural.describe('Sequences in a tile'),
+      b: natural.max(512).describe('Sequences in a tile'),
       x: natural.describe('Rows of a tile'),
       y: natural.describe('Columns of a tile'),
     })
     .describe('Part of a matrix that a lane or unit takes at a time'),
   nonLinearity: z.enum(['relu', 'gelu']).default('gelu').describe('Function at the output of a MAC lane'),
-  pes: natural.describe('Processing elements'),
-  lanesPerPe: natural.describe('MAC lanes in a PE'),
-  macsPerLane: natural.describe('Multipliers in a MAC lane: 1 or 16 have published costs'),
-  softmaxPerPe: natural.describe('Softmax units in a PE; layer norm units: 1'),
-  batch: natural.describe('Sequences that are processed together'),
+  pes: natural.max(4096).describe('Processing elements'),
+  lanesPerPe: natural.max(1024).describe('MAC lanes in a PE'),
+  macsPerLane: natural.max(1024).describe('Multipliers in a MAC lane: 1 or 16 have published costs'),
+  softmaxPerPe: natural.max(1024).describe('Softmax units in a PE; layer norm units: 1'),
+  batch: natural.max(512).describe('Sequences that are processed together'),
   buffers: z.strictObject({
     activationMegabytes: megabytes('Activation buffer'),
     weightMegabytes: megabytes('Weight buffer'),
@@ -61,7 +61,7 @@ export const electorSchema = z.strictObject({
     .enum(LOOP_ORDERS)
     .default('bijk')
     .describe('Order in which tile products are dealt to the lanes, outermost loop first'),
-  schedulerBatch: natural.describe('Tile operations that the published scheduler issues together'),
+  schedulerBatch: natural.max(1_000_000).describe('Tile operations that the published scheduler issues together'),
   sparsityModules: z
     .boolean()
     .default(true)

@@ -11,9 +11,10 @@ import type { ElectorConfig } from './config.js';
 import { play } from './engine.js';
 import { assumedDensity, drawnMasks, keyOf, type MaskSource, part, RecordedMasks } from './masks.js';
 import type { Matrix, Program } from './operations.js';
-import { type PlayedPart, playParts } from './parts.js';
+import { type PlayedPart, playParts, playPartsSteps } from './parts.js';
 import type { Misfit } from './played.js';
 import { buildProgram } from './program.js';
+import { finishInterruptibly } from './stepwise.js';
 import { type OperationCosts, TileCosts } from './tile-costs.js';
 import { TileEstimates } from './tile-estimates.js';
 import { ElectorTotals } from './totals.js';
@@ -36,24 +37,25 @@ export function corrected(
 }
 
 /** One batch of sequences of full length, zeros with the configured shares. */
-function playTransformer(
+async function playTransformer(
   config: ElectorConfig,
   architecture: TransformerArchitecture,
   mode: Mode,
   { name, onProgress, signal }: SimulationOptions,
-): Outcome {
+): Promise<Outcome> {
   signal?.throwIfAborted();
   const totals = new ElectorTotals(name, config, mode);
   if (architecture.layers.length === 0) return totals.result(REMARKS);
   const program = buildProgram(architecture, config.phase, architecture.tokens);
   const costs = mode === 'cycle' ? drawn(config, architecture) : estimated(config);
-  const parts = playParts({
+  const work = playPartsSteps({
     program,
     config,
     costs,
     sequences: config.batch,
     alike: mode === 'fast',
   });
+  const parts = await finishInterruptibly(work, signal);
   if (!Array.isArray(parts)) return infeasible(name, parts);
   totals.addParts(program, parts);
   onProgress?.(architecture.layers.length);
@@ -298,8 +300,8 @@ function infeasible(name: string, { buffer, demandBits, boundBits, operation }: 
   const size = `buffers.${buffer}Megabytes ≥ ${Math.ceil(demand * 100) / 100}`;
   const others = {
     weight: ['a smaller vocabulary or first hidden size', 'more zeros in the weights'],
-    activation: ['a smaller batch', 'fewer tokens', 'more zeros in the activations'],
-    mask: ['a smaller batch', 'fewer tokens', 'a smaller vocabulary or first hidden size'],
+    activation: ['fewer tokens', 'more zeros in the activations'],
+    mask: ['fewer tokens', 'a smaller vocabulary or first hidden size'],
   };
   return {
     feasible: false,

@@ -9,6 +9,7 @@ import { type Bandwidth, BUFFER_BANDWIDTH, type BufferName, memoryCost } from '.
 import { isAbsent, isThere, MatrixState, streams } from './matrix-state.js';
 import type { Operation, Program } from './operations.js';
 import type { Misfit, Played, PlayedOperation, Transfer } from './played.js';
+import { finish } from './stepwise.js';
 import type { OperationCosts } from './tile-costs.js';
 
 /** Bits that a path moves in a cycle: the published bytes a second, at 8 bits a byte. */
@@ -38,6 +39,16 @@ export function play(
   costs: OperationCosts,
   options: PlayOptions = {},
 ): Played | Misfit {
+  return finish(playSteps(program, config, costs, options));
+}
+
+/** The same in steps, one for each event. */
+export function playSteps(
+  program: Program,
+  config: ElectorConfig,
+  costs: OperationCosts,
+  options: PlayOptions = {},
+): Generator<void, Played | Misfit> {
   return new Engine(program, config, costs, options).run();
 }
 
@@ -89,7 +100,7 @@ class Engine {
     }
   }
 
-  run(): Played | Misfit {
+  *run(): Generator<void, Played | Misfit> {
     const { embeddingResident = false } = this.options;
     const held = new Set(this.options.held);
     const embedding = this.#states[this.program.embedding.id]!;
@@ -110,6 +121,7 @@ class Engine {
       if (event) {
         this.#now = event.cycle;
         event.apply();
+        yield;
       } else if (this.#next === operations.length) break;
       else return this.#stuck();
     }

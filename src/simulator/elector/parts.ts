@@ -1,9 +1,10 @@
 /** Batches that are too large for the buffers, played in parts: as many sequences at a time as have room. */
 
 import type { ElectorConfig } from './config.js';
-import { play } from './engine.js';
+import { playSteps } from './engine.js';
 import type { Program } from './operations.js';
 import type { Misfit, Played } from './played.js';
+import { finish } from './stepwise.js';
 import type { OperationCosts } from './tile-costs.js';
 
 /** One play of the program, and how many parts of the batch it stands for. */
@@ -27,16 +28,19 @@ export interface PartsRequest {
 }
 
 /** Halves the number of sequences until the activations of one operation have room. */
-export function playParts(request: PartsRequest): PlayedPart[] | Misfit {
+export const playParts = (request: PartsRequest): PlayedPart[] | Misfit => finish(playPartsSteps(request));
+
+/** The same in steps. */
+export function* playPartsSteps(request: PartsRequest): Generator<void, PlayedPart[] | Misfit> {
   for (let count = request.sequences; ; count = Math.ceil(count / 2)) {
-    const parts = playBy(count, request);
+    const parts = yield* playBy(count, request);
     if (Array.isArray(parts)) return parts;
     // Weights and the embedding do not shrink with the batch.
     if (count === 1 || parts.buffer === 'weight' || parts.operation === 'embedding') return parts;
   }
 }
 
-function playBy(count: number, request: PartsRequest): PlayedPart[] | Misfit {
+function* playBy(count: number, request: PartsRequest): Generator<void, PlayedPart[] | Misfit> {
   const { program, config, sequences, alike } = request;
   const parts: PlayedPart[] = [];
   for (let first = 0; first < sequences; first += count) {
@@ -49,7 +53,7 @@ function playBy(count: number, request: PartsRequest): PlayedPart[] | Misfit {
     }
     const held = previous?.played.held ?? request.held;
     const options = { embeddingResident: held !== undefined, held, keepWeights: true };
-    const played = play(program, config, request.costs(first, size), options);
+    const played = yield* playSteps(program, config, request.costs(first, size), options);
     if ('demandBits' in played) return played;
     parts.push({ played, sequences: size, times: 1 });
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { ElectorConfig } from '../../../src/simulator/elector/config.js';
+import { type ElectorConfig, electorSchema } from '../../../src/simulator/elector/config.js';
 import { designPoint } from '../../../src/simulator/elector/corrected.js';
 import { elector } from '../../../src/simulator/elector.js';
 import type { Infeasible, SimulationResult, Workload } from '../../../src/simulator/types.js';
@@ -255,4 +255,22 @@ test('a trace whose sequences are mixed up is refused: its batches would be play
   const byMatrix = [...records].sort((a, b) => (a.matrix < b.matrix ? -1 : a.matrix > b.matrix ? 1 : 0));
   const played = elector.simulate(edge, traceOf(byMatrix, 8), { name: 'test' });
   await expect(played).rejects.toMatchObject({ code: 'TANDEM_TRACE_INCONSISTENT', remedy: expect.any(String) });
+});
+
+test('a simulation can be stopped while it runs', async () => {
+  const heads = Array.from({ length: 12 }, () => ({ kind: 'sdp', dim: 64 }) as const);
+  const layers = Array.from({ length: 12 }, () => ({ hidden: 768, heads, feedForward: [3072] }));
+  const architecture = { name: 'large', layers, vocabulary: 1000, tokens: 128 };
+  const stop = new AbortController();
+  setTimeout(() => stop.abort(new Error('stopped')), 20);
+  const options = { name: 'test', signal: stop.signal };
+  const config: ElectorConfig = { ...preset('elector-server'), mode: 'cycle', phase: 'training' };
+  await expect(elector.simulate(config, { kind: 'transformer', architecture }, options)).rejects.toThrow('stopped');
+});
+
+test('machines of absurd size are refused by their configuration', () => {
+  const sizes = { pes: 1e9, lanesPerPe: 1e6, softmaxPerPe: 1e6, batch: 1e6 };
+  for (const [name, size] of Object.entries(sizes)) {
+    expect(electorSchema.safeParse({ ...preset('elector-edge'), [name]: size }).success).toBe(false);
+  }
 });
