@@ -82,7 +82,7 @@ function run(config, resident) {
   const actions = sumActions(
     plays.flatMap(({ operations, transfers }) => [
       ...operations.map((one) => operationActions(one, config)),
-      ...transfers.map(transferActions),
+      ...transfers.map((one) => transferActions(one)),
     ]),
   );
   const cycles = total(plays, (one) => one.cycles);
