@@ -71,6 +71,10 @@ async function compare(file, phase) {
   const rows = [
     ['measured masks', measured],
     ['constants 0.5 / 0.5 / 0.9', await play(redrawn(file, (record) => CONSTANTS[kindOf(record)]))],
+    [
+      'constants, weights as measured',
+      await play(redrawn(file, (record) => (kindOf(record) === 'weight' ? byKind : CONSTANTS)[kindOf(record)])),
+    ],
     ['measured mean of each kind', await play(redrawn(file, (record) => byKind[kindOf(record)]))],
     [
       'measured mean of each matrix',

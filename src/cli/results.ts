@@ -100,8 +100,14 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
 }
 
 /** What was pruned: scores of attention heads, or activations by their magnitude. */
-function prunedFacts({ pruningRate, meanBits, heads, curves }: RunResult): [string, string][] {
-  if (heads.length > 0) {
+function prunedFacts({
+  pruningRate,
+  pruned = 'activations that are zero',
+  meanBits,
+  heads,
+  curves,
+}: RunResult): [string, string][] {
+  if (pruned === undefined && heads.length > 0) {
     return [
       ['scores pruned', percent(pruningRate)],
       ['mean bits a score', plain(meanBits, 3)],
@@ -109,7 +115,7 @@ function prunedFacts({ pruningRate, meanBits, heads, curves }: RunResult): [stri
   }
   const chosen = curves?.find((curve) => curve.chosen !== undefined);
   const threshold = chosen ? [[chosen.parameter, plain(chosen.chosen!, 4)] satisfies [string, string]] : [];
-  return [...threshold, ['activations that are zero', percent(pruningRate)]];
+  return [...threshold, [pruned ?? 'activations that are zero', percent(pruningRate)]];
 }
 
 /** Two columns of text. */

@@ -1,5 +1,7 @@
 /** From what the stages of a run returned to result.json. */
+
 import { parameterCount } from '../graph/edit.js';
+import { techniques } from '../techniques/registry.js';
 import type { HeadRule } from '../techniques/types.js';
 import type { TraceSummary } from '../trace/statistics.js';
 import { tandemVersion } from '../version.js';
@@ -37,6 +39,7 @@ export function resultOf({ loaded, models, measured, machines, tradeoff, curves,
     zeros,
     elements,
   }));
+  const { pruned } = techniques.get(experiment.technique.name);
   const scores = heads.reduce((sum, head) => sum + head.scores, 0);
   return {
     schemaVersion: RESULT_SCHEMA_VERSION,
@@ -56,6 +59,7 @@ export function resultOf({ loaded, models, measured, machines, tradeoff, curves,
     accuracy: measured.accuracy,
     metrics: measured.metrics,
     pruningRate: measured.pruningRate,
+    ...(pruned !== undefined && { pruned }),
     meanBits: heads.reduce((sum, head) => sum + head.meanBits * head.scores, 0) / Math.max(1, scores),
     heads,
     tradeoff,

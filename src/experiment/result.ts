@@ -103,6 +103,8 @@ export interface RunResult {
     readonly adapted: Readonly<Record<string, number>>;
   };
   readonly pruningRate: number;
+  /** What `pruningRate` counts, where it is neither scores below thresholds nor activations that are zero. */
+  readonly pruned?: string;
   readonly meanBits: number;
   readonly heads: readonly AttentionHeadStatistics[];
   /** Accuracy and pruning at scaled thresholds around the learned ones, for the accuracy-against-pruning figure. */

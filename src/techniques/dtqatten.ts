@@ -40,6 +40,7 @@ export const dtqatten = {
   name: 'dtqatten',
   description: 'DTQAtten (DATE 2022): quantise every token at a width that follows its importance, and drop the least.',
   schema: dtqattenOptions,
+  pruned: 'scores never computed',
   forTraining: () => undefined,
   calibrated(graph: Graph, { ratios }: DtqattenOptions) {
     rowsFor(ratios, supported(graph).attentionLayers);

@@ -41,6 +41,7 @@ export const spatten = {
   description:
     'SpAtten (HPCA 2021): remove tokens and heads in a cascade, prune values, read low bits of keys on demand.',
   schema: spattenOptions,
+  pruned: 'values never used',
   forTraining: () => undefined,
   calibrated(graph: Graph, options: SpattenOptions) {
     const blocks = attentionOf(graph);

@@ -141,4 +141,6 @@ export interface Technique<Options = unknown> extends Named {
   /** @param graph the original model with its trained weights */
   forInference(graph: Graph, options: Options, parameters: Parameters, ranges: Ranges): InferenceRewrite;
   readonly profiler?: Profiler<Options>;
+  /** What its rate of pruning counts, for reports; by default activations that are zero. */
+  readonly pruned?: string;
 }

@@ -31,8 +31,8 @@ ${tiles(result)}${machineTable(result.machines)}${metricsTable(result)}`,
 }
 
 /** Whether the technique decides score by score, or prunes whole matrices. */
-function prunesScores({ heads }: RunResult): boolean {
-  return heads.length > 0;
+function prunesScores({ heads, pruned }: RunResult): boolean {
+  return pruned === undefined && heads.length > 0;
 }
 
 /** More machines than a sentence can hold: then it names the fastest. */
@@ -50,7 +50,9 @@ function headline(result: RunResult): string {
   );
   const pruned = prunesScores(result)
     ? `drops ${percent(result.pruningRate)} of its attention scores`
-    : `makes ${percent(result.pruningRate)} of the entries of its pruned matrices zero`;
+    : result.pruned
+      ? `prunes ${percent(result.pruningRate)} (${result.pruned})`
+      : `makes ${percent(result.pruningRate)} of the entries of its pruned matrices zero`;
   return (
     `With ${result.technique.name}, ${result.model.name} ${pruned} on ` +
     `${data.name} at a change of ${points(accuracy.adapted - accuracy.baseline)} in ${data.metric}.` +
@@ -75,7 +77,13 @@ function tiles(result: RunResult): Html {
           ['pruning rate', percent(result.pruningRate), 'of all attention scores'],
           ['mean bits', `${significant(result.meanBits)}\u00a0bits`, 'of the key read per score'],
         ] as const)
-      : ([['zeros', percent(result.pruningRate), 'of the pruned matrices']] as const)),
+      : [
+          [
+            result.pruned ? 'pruned' : 'zeros',
+            percent(result.pruningRate),
+            result.pruned ?? 'of the pruned matrices',
+          ] as const,
+        ]),
     ...Object.entries(result.trainingSparsity ?? {}).map(
       ([kind, share]) => [`zero ${kind.replaceAll('-', ' ')}`, percent(share), 'mean over the training steps'] as const,
     ),
