@@ -73,7 +73,7 @@ export function comparedWithFirst(points: readonly MeasuredPoint[]): ProfilePoin
 
 /** The curves of all rules on the test split; the chosen parameter is a point of the first one. */
 export function measureCurves<Options>(
-  { technique, options, graph, chosen }: Profiled<Options> & { readonly chosen: number },
+  { technique, options, graph, chosen }: Profiled<Options> & { readonly chosen?: number | undefined },
   prepared: Prepared,
   loaded: LoadedExperiment,
   folder: RunFolder,
@@ -84,8 +84,9 @@ export function measureCurves<Options>(
   return folder.stage('curves', async () => {
     const curves: SparsityCurve[] = [];
     const machines = loaded.machines.filter(playsInference);
-    for (const [index, rule] of technique.profiler!.rules(graph, options, longest(test)).entries()) {
-      const isOwn = index === 0;
+    const rules = technique.profiler?.rules ?? technique.curves!;
+    for (const [index, rule] of rules(graph, options, longest(test)).entries()) {
+      const isOwn = index === 0 && chosen !== undefined;
       const values = isOwn ? [...new Set([...rule.values, chosen])].sort((a, b) => a - b) : rule.values;
       const measured = await measureRule(rule, values, test, runtime, context);
       const points: SparsityPoint[] = [];

@@ -80,7 +80,8 @@ export async function trainModels(
     points: [...warm.points, ...plain.points, ...learned.points],
     trainingTrace: learned.trace,
     curves:
-      settled && (() => measureCurves({ ...profiled, chosen: settled.parameter }, prepared, loaded, folder, context)),
+      (settled || technique.curves) &&
+      (() => measureCurves({ ...profiled, chosen: settled?.parameter }, prepared, loaded, folder, context)),
   };
 }
 

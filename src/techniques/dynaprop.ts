@@ -14,7 +14,7 @@ import { attentionOf } from './attention-layers.js';
 import { forTraining, type PruningRules, thresholdsName } from './dynaprop-training.js';
 import { asInference, dynatran, prunedGraph, type Rule } from './dynatran.js';
 import { effectiveThreshold, prunedBelow } from './magnitude.js';
-import type { InferenceRewrite, Parameters, Technique } from './types.js';
+import type { InferenceRewrite, Parameters, ProfiledRule, Technique } from './types.js';
 
 const rule = (what: string, symbol: string) =>
   z
@@ -67,7 +67,19 @@ export const dynaprop = {
     return [];
   },
   forInference,
+  curves,
 } satisfies Technique<DynapropOptions>;
+
+/** Thresholds and k of the curves: a few, since training has taken its time already. */
+const GRID = [0, 0.01, 0.02, 0.04, 0.06, 0.1];
+const KS = [2, 8, 32];
+
+/** What the model that was trained this way loses at other thresholds than its own, and by top-k. */
+function curves(graph: Graph, { forward }: DynapropOptions, tokens: number): ProfiledRule[] {
+  const grid = [...GRID, ...(forward.threshold === undefined ? [] : [forward.threshold])];
+  const [own, topK] = dynatran.profiler.rules(graph, dynatran.schema.parse({ threshold: 0, grid, topK: KS }), tokens);
+  return [{ ...own!, rule: 'dynaprop' }, topK!];
+}
 
 /** DynaTran, with a threshold for each matrix where training steered them. */
 function forInference(graph: Graph, { forward, inference }: DynapropOptions, parameters: Parameters): InferenceRewrite {

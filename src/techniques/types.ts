@@ -141,6 +141,8 @@ export interface Technique<Options = unknown> extends Named {
   /** @param graph the original model with its trained weights */
   forInference(graph: Graph, options: Options, parameters: Parameters, ranges: Ranges): InferenceRewrite;
   readonly profiler?: Profiler<Options>;
+  /** Rules whose curves are measured on the trained model, for a technique that chooses nothing from them. */
+  readonly curves?: (graph: Graph, options: Options, tokens: number) => readonly ProfiledRule[];
   /** What its rate of pruning counts, for reports; by default activations that are zero. */
   readonly pruned?: string;
 }

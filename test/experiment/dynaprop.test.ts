@@ -48,6 +48,21 @@ describe('a run with DynaProp', () => {
     }
   });
 
+  test('shows what other thresholds, and top-k, do to the model that was trained', () => {
+    expect(result.curves!.map(({ rule, chosen }) => [rule, chosen])).toEqual([
+      ['dynaprop', undefined],
+      ['top-k', undefined],
+    ]);
+    for (const { points } of result.curves!) {
+      const zeros = points.map(({ sparsity }) => sparsity);
+      expect(zeros.length).toBeGreaterThan(0);
+      expect(zeros.every((share) => share >= 0 && share <= 1)).toBe(true);
+    }
+    const [dynaprop] = result.curves!;
+    const zeros = dynaprop!.points.map(({ sparsity }) => sparsity);
+    expect(zeros).toEqual([...zeros].sort((a, b) => a - b));
+  });
+
   test('leaves the masks of the steps asked for, as the step itself counted them', async () => {
     expect(result.trainingTrace).toMatchObject({ file: 'training.trace', steps: [1, 4] });
     expect(readFileSync(join(run, 'training.trace')).length).toBe(result.trainingTrace!.bytes);
