@@ -100,13 +100,7 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
 }
 
 /** What was pruned: scores of attention heads, or activations by their magnitude. */
-function prunedFacts({
-  pruningRate,
-  pruned = 'activations that are zero',
-  meanBits,
-  heads,
-  curves,
-}: RunResult): [string, string][] {
+function prunedFacts({ pruningRate, pruned, meanBits, heads, curves }: RunResult): [string, string][] {
   if (pruned === undefined && heads.length > 0) {
     return [
       ['scores pruned', percent(pruningRate)],

@@ -1,5 +1,4 @@
 /** From what the stages of a run returned to result.json. */
-
 import { parameterCount } from '../graph/edit.js';
 import { techniques } from '../techniques/registry.js';
 import type { HeadRule } from '../techniques/types.js';
