@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { TandemError } from '../errors.js';
 import { applySet } from '../settings/set.js';
 import { validateSettings } from '../settings/validate.js';
+import { SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE } from '../simulator/elector/area.js';
 import { type ElectorConfig, electorSchema } from '../simulator/elector/config.js';
 import { type DesignPoint, designPoint, errorOnFirstLayer } from '../simulator/elector/corrected.js';
 import { decodeAccelerator, type EmbeddingOptions } from '../simulator/elector/embedding.js';
@@ -36,7 +37,6 @@ export type PairResult = Pick<Pair, 'accelerator' | 'transformer'> &
     | Omit<Infeasible, 'name' | 'machine'>
   );
 
-const MILLIMETRE = 1e6;
 const YIELD_MILLISECONDS = 50;
 
 /** What the numbers do not say and the user may choose; closed form unless told otherwise. */
@@ -104,7 +104,10 @@ async function simulatePair(pair: Pair, index: number, signal: AbortSignal | und
   }
   const result = await elector.simulate(config, { kind: 'transformer', architecture }, { name, signal });
   if (!result.feasible) return lineOf(pair, result);
-  return lineOf(pair, { ...result, areaSquareMillimetres: result.areaSquareMicrometres / MILLIMETRE });
+  return lineOf(pair, {
+    ...result,
+    areaSquareMillimetres: result.areaSquareMicrometres / SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE,
+  });
 }
 
 function lineOf(

@@ -115,7 +115,11 @@ async function costsOf(
   const quiet = { progress: silentProgress, signal };
   const observed = observing(rewrite, sequences, (record) => void records.push(record));
   await assess(rewrite.graph, few, '', experiment.runtime, quiet, observed);
-  const header = traceHeader({ model, dataset }, rewrite, experiment, sequences);
+  const header = traceHeader({ model, dataset }, experiment, {
+    headsPerLayer: rewrite.headsPerLayer,
+    split: 'test',
+    sequences,
+  });
   const outcomes = await simulateMachines(machines, recordedSource(header, records), quiet);
   return outcomes.flatMap((outcome) => {
     if (!outcome.feasible) return [];

@@ -96,7 +96,11 @@ function measure(
   return folder.stage('measure', async (stage) => {
     const plain = await assess(baseline, test, 'testing baseline', runtime, context);
     const sequences = trace.sequences === 'all' ? test.ids.length : Math.min(trace.sequences, test.ids.length);
-    const header = traceHeader(prepared, adapted, loaded.experiment, sequences);
+    const header = traceHeader(prepared, loaded.experiment, {
+      headsPerLayer: adapted.headsPerLayer,
+      split: 'test',
+      sequences,
+    });
     const statistics = new TraceStatistics(header);
     const tracePath = await stage.path(TRACE_FILE);
     const writer = await writable(tracePath, () => TraceWriter.create(tracePath, header));
@@ -147,7 +151,11 @@ function measureTradeoff(
 ): Promise<Outcome['tradeoff']> {
   const { prepared, adapted } = models;
   const { test } = prepared;
-  const header = traceHeader(prepared, adapted, experiment, test.ids.length);
+  const header = traceHeader(prepared, experiment, {
+    headsPerLayer: adapted.headsPerLayer,
+    split: 'test',
+    sequences: test.ids.length,
+  });
   return folder.stage('trade-off', async () => {
     const points: Outcome['tradeoff'][number][] = [];
     for (const shift of experiment.tradeoff.shifts) {

@@ -1,17 +1,23 @@
 /** What the traces of a run say of themselves. */
-import type { InferenceRewrite } from '../techniques/types.js';
 import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
 import type { TraceHeader } from '../trace/types.js';
 import { tandemVersion } from '../version.js';
 import type { Prepared } from './prepare.js';
 import type { Experiment } from './schema.js';
 
-/** @param sequences of the test split that are recorded */
+export interface Traced {
+  /** The split whose sequences are recorded. */
+  readonly split: 'train' | 'test';
+  readonly sequences: number;
+  readonly headsPerLayer: readonly number[];
+  /** Beside those that every trace of a run has. */
+  readonly notes?: Readonly<Record<string, string>>;
+}
+
 export function traceHeader(
   { model, dataset }: Pick<Prepared, 'model' | 'dataset'>,
-  { headsPerLayer }: Pick<InferenceRewrite, 'headsPerLayer'>,
   { technique, seed }: Pick<Experiment, 'technique' | 'seed'>,
-  sequences: number,
+  { split, sequences, headsPerLayer, notes }: Traced,
 ): TraceHeader {
   const architecture = model.architecture && { [ARCHITECTURE_NOTE]: JSON.stringify(model.architecture) };
   return {
@@ -22,6 +28,12 @@ export function traceHeader(
     sequences,
     layers: headsPerLayer.length,
     headsPerLayer,
-    notes: { seed: String(seed), model: model.provenance.sha256, data: dataset.sha256.test, ...architecture },
+    notes: {
+      ...notes,
+      seed: String(seed),
+      model: model.provenance.sha256,
+      data: dataset.sha256[split],
+      ...architecture,
+    },
   };
 }

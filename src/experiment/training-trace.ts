@@ -7,13 +7,12 @@ import type { Trainer } from '../runtime/trainer.js';
 import type { Feeds } from '../runtime/types.js';
 import type { TrainingObserver } from '../techniques/types.js';
 import { openTrace, writeTrace } from '../trace/files.js';
-import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
-import { tandemVersion } from '../version.js';
 import type { Prepared } from './prepare.js';
 import type { RunResult } from './result.js';
 import type { Stage } from './run-folder.js';
 import type { Experiment } from './schema.js';
+import { traceHeader } from './trace-header.js';
 
 export const TRAINING_TRACE_FILE = 'training.trace';
 /** Steps that are traced unless the experiment says which. */
@@ -36,29 +35,16 @@ export class TrainingTrace {
     readonly observer: TrainingObserver,
     readonly prefix: string,
     prepared: Prepared,
-    { trace, training, technique, seed }: Experiment,
+    experiment: Experiment,
   ) {
+    const { trace, training } = experiment;
     this.#steps = tracedSteps(trace.steps, training.steps);
-    const { model, dataset } = prepared;
-    const architecture = model.architecture && { [ARCHITECTURE_NOTE]: JSON.stringify(model.architecture) };
-    this.#header = {
-      producer: `tandem ${tandemVersion}`,
-      model: model.name,
-      task: dataset.name,
-      technique: technique.name,
+    this.#header = traceHeader(prepared, experiment, {
+      split: 'train',
       sequences: this.#steps.length * training.batchSize,
-      layers: observer.headsPerLayer.length,
       headsPerLayer: observer.headsPerLayer,
-      notes: {
-        phase: 'training',
-        batch: String(training.batchSize),
-        steps: this.#steps.join(' '),
-        seed: String(seed),
-        model: model.provenance.sha256,
-        data: dataset.sha256.train,
-        ...architecture,
-      },
-    };
+      notes: { phase: 'training', batch: String(training.batchSize), steps: this.#steps.join(' ') },
+    });
   }
 
   /** Before a step: records it, if it is to be traced. A step of several batches is represented by its last one. */

@@ -24,7 +24,7 @@ import {
 } from './constants.js';
 
 const PICOJOULES_PER_NANOJOULE = 1000;
-const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
+export const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
 
 /**
  * All modules with their counts. Actions: "cycle" of the modules (one busy cycle of one instance), "access" of buffers

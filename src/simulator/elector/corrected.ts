@@ -5,7 +5,7 @@ import type { MaskRecord, TraceHeader } from '../../trace/types.js';
 import type { TransformerArchitecture } from '../../workload/transformer.js';
 import { playRecords, sumActions } from '../engine.js';
 import type { Infeasible, SimulationOptions, SimulationResult, Workload } from '../types.js';
-import { electorComposition } from './area.js';
+import { electorComposition, SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE } from './area.js';
 import { Actions, operationActions, transferActions } from './bill.js';
 import type { ElectorConfig } from './config.js';
 import { play } from './engine.js';
@@ -18,8 +18,6 @@ import { finishInterruptibly } from './stepwise.js';
 import { type OperationCosts, TileCosts } from './tile-costs.js';
 import { TileEstimates } from './tile-estimates.js';
 import { ElectorTotals } from './totals.js';
-
-const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
 
 type Mode = 'cycle' | 'fast';
 type Outcome = SimulationResult | Infeasible;
