@@ -74,6 +74,83 @@ export interface TrainingPoint {
   readonly monitors: Readonly<Record<string, number>>;
 }
 
+/** Options of a technique found by search, and how they were found. */
+export interface SearchOutcome {
+  /** Machine whose cost was made small, by name. */
+  readonly machine: string;
+  readonly minimised: 'cycles' | 'energy' | 'energy-delay';
+  /** Accuracy that may be lost against the baseline, 0 … 1. */
+  readonly accuracyBudget: number;
+  readonly dimensions: readonly { readonly name: string; readonly values: readonly number[] }[];
+  /** Where trials were measured; and other examples, where the chosen point was checked. */
+  readonly calibration: { readonly examples: number; readonly baseline: number };
+  readonly confirmation: { readonly examples: number; readonly baseline: number };
+  /** Cost of the point that changes the model least: all costs are relative to it. */
+  readonly referenceCost: number;
+  /** The first sampler is the one whose trials the choice comes from. */
+  readonly samplers: readonly {
+    readonly name: string;
+    readonly runs: readonly { readonly seed: number; readonly trials: readonly SearchTrial[] }[];
+  }[];
+  readonly chosen: SearchTrial & {
+    /** On the examples of the confirmation. */
+    readonly confirmed: number;
+    /** Cheaper points that kept the budget where trials were measured, and lost more on the examples of the confirmation. */
+    readonly rejected: number;
+  };
+}
+
+export interface SearchTrial {
+  /** For each dimension, the index of one of its values. */
+  readonly point: readonly number[];
+  /** Relative to `referenceCost`. */
+  readonly cost: number;
+  readonly accuracy: number;
+}
+
+/** Tokens of some texts and the bits that each got, layer by layer. */
+export interface TokenWidthsExample {
+  readonly sequence: number;
+  readonly tokens: readonly string[];
+  readonly layers: readonly { readonly layer: number; readonly bits: readonly number[] }[];
+}
+
+/** Share of the tokens of the traced sequences at each width, by layer; widths descending. */
+export interface WidthShares {
+  readonly layer: number;
+  readonly shares: readonly { readonly bits: number; readonly share: number }[];
+}
+
+/** Another technique on the same trained baseline, with machines of its own. */
+export interface RivalOutcome {
+  readonly technique: { readonly name: string; readonly options: unknown };
+  readonly accuracy: number;
+  readonly pruningRate: number;
+  readonly pruned?: string;
+  readonly trace: { readonly file: string; readonly sequences: number; readonly bytes: number };
+  readonly widthShares?: readonly WidthShares[];
+  readonly search?: SearchOutcome;
+  /** Names of its machines among `RunResult.machines`. */
+  readonly machines: readonly string[];
+}
+
+/** The shares measured here, on the sizes of another model: nothing of that model itself was run. */
+export interface ShapeOutcome {
+  readonly model: string;
+  readonly tokens: number;
+  readonly machines: readonly (
+    | {
+        readonly name: string;
+        readonly feasible: true;
+        readonly cycles: number;
+        readonly energyPicojoules: number;
+        readonly speedup: number;
+        readonly energyRatio: number;
+      }
+    | Infeasible
+  )[];
+}
+
 export interface RunResult {
   readonly schemaVersion: typeof RESULT_SCHEMA_VERSION;
   readonly name: string;
@@ -113,6 +190,14 @@ export interface RunResult {
   readonly curves?: readonly SparsityCurve[];
   /** Zero share of every recorded matrix, of techniques that record masks. */
   readonly masks?: readonly MatrixZeros[];
+  /** Bits per token, of techniques that record them. */
+  readonly widthShares?: readonly WidthShares[];
+  readonly tokenWidths?: readonly TokenWidthsExample[];
+  readonly search?: SearchOutcome;
+  readonly rivals?: readonly RivalOutcome[];
+  readonly shapes?: readonly ShapeOutcome[];
+  /** What machines were made equal in before they were compared; absent: nothing, each is as configured. */
+  readonly equal?: 'area' | 'multipliers';
   readonly training: readonly TrainingPoint[];
   /** Mean over the adapted model's steps of each monitor that is a share of zeros, by the rest of its name. */
   readonly trainingSparsity?: Readonly<Record<string, number>>;

@@ -117,6 +117,18 @@ export interface SimulationOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Lets machines be compared at equal area, or with equal multipliers. */
+export interface Sizing<Config> {
+  /** Of all multipliers together: the product of their operands' widths, summed, bits². */
+  multiplierBits(config: Config): number;
+  /**
+   * The machine with about `factor` times the multipliers, and buffers, other units and bandwidth to match, in the sizes
+   * that it can have: never less than the smallest one.
+   */
+  resized(config: Config, factor: number): Config;
+  areaSquareMicrometres(config: Config): number;
+}
+
 /** A machine: a small program over components. `Config` is what the user's YAML describes. */
 export interface Machine<Config = unknown> extends Named {
   /** Configuration with defaults, descriptions and units; also the source of the JSON Schema and of `--set`. */
@@ -124,6 +136,8 @@ export interface Machine<Config = unknown> extends Named {
   readonly accepts: readonly Workload['kind'][];
   /** Names of the preset files under hardware/presets/ that configure this machine; the first is the default. */
   readonly presets: readonly string[];
+  /** Absent for a machine that has no sizes to compare at. */
+  readonly sizing?: Sizing<Config>;
   simulate(config: Config, workload: Workload, options: SimulationOptions): Promise<SimulationResult | Infeasible>;
   /**
    * Several configurations over one pass of the workload, for machines that share work between them.

@@ -128,6 +128,16 @@ export interface Profiler<Options> {
   settle(options: Options, profile: SparsityProfile): { options: Options; parameter: number };
 }
 
+/** Options of a technique as a space of ordered choices, for whoever searches them on a trained model. */
+export interface OptionsSpace<Options> {
+  /** Values of each choice, from the one that changes the model least to the one that saves most. */
+  readonly dimensions: readonly { readonly name: string; readonly values: readonly number[] }[];
+  /** @param point for each dimension, the index of one of its values; every combination is allowed */
+  options(point: readonly number[]): Options;
+  /** The model with these options. Points that differ in feeds alone share one graph object. */
+  rewrite(point: readonly number[]): InferenceRewrite;
+}
+
 /** Largest magnitudes seen on calibration data, by value name. */
 export type Ranges = ReadonlyMap<string, number>;
 
@@ -143,6 +153,8 @@ export interface Technique<Options = unknown> extends Named {
   readonly profiler?: Profiler<Options>;
   /** Rules whose curves are measured on the trained model, for a technique that chooses nothing from them. */
   readonly curves?: (graph: Graph, options: Options, tokens: number) => readonly ProfiledRule[];
+  /** Options that may be searched on a trained model: only of a technique that trains and calibrates nothing. */
+  readonly space?: (graph: Graph, options: Options) => OptionsSpace<Options>;
   /** What its rate of pruning counts, for reports; by default activations that are zero. */
   readonly pruned?: string;
 }
