@@ -15,6 +15,14 @@ const optionsObject = z.strictObject({
     .min(1)
     .default([8, 4, 0])
     .describe('bits that a token may have, descending; 0 as the last one removes tokens (published: 8, 4, 0)'),
+  firstLayer: z
+    .int()
+    .min(2)
+    .max(16)
+    .optional()
+    .describe(
+      'bits of all tokens at the first layer, where nothing is known of their importance yet: one of the widths; since widths never rise, deeper layers have no more (default: the largest width)',
+    ),
   machineWidths: z
     .array(z.int().min(0).max(16))
     .min(1)
@@ -25,7 +33,7 @@ const optionsObject = z.strictObject({
     .min(1)
     .default([PUBLISHED_MEAN])
     .describe(
-      'share of the tokens at each width, a row for each attention layer behind the first, the last row for all deeper ones; the first layer has every token at the largest width (default: derived from published means)',
+      'share of the tokens at each width, a row for each attention layer behind the first, the last row for all deeper ones (default: derived from published means)',
     ),
   probabilities: z
     .enum(['token', 'real'])
@@ -47,7 +55,12 @@ export const dtqattenOptions = optionsObject.superRefine((options, context) => {
 
 function faultsOf(options: DtqattenOptions): Fault[] {
   const widths = widthFaults(options);
-  return widths.length > 0 ? widths : ratioFaults(options);
+  return widths.length > 0 ? widths : [...firstLayerFaults(options), ...ratioFaults(options)];
+}
+
+function firstLayerFaults({ firstLayer, widths }: DtqattenOptions): Fault[] {
+  if (firstLayer === undefined || widths.includes(firstLayer)) return [];
+  return [{ path: ['firstLayer'], message: `must be one of the widths above 0: ${widths.filter(Boolean).join(', ')}` }];
 }
 
 function widthFaults({ widths, machineWidths }: DtqattenOptions): Fault[] {
@@ -82,11 +95,18 @@ function rowFault(row: readonly number[], before: readonly number[] | undefined,
 const upTo = (row: readonly number[], last: number): number =>
   row.slice(0, last + 1).reduce((sum, share) => sum + share, 0);
 
+/** What decides at run time: the same graph serves all of them. */
+export type DtqattenChoice = Pick<DtqattenOptions, 'firstLayer' | 'ratios'>;
+
 /**
- * A row for each attention layer behind the first.
- * @throws TANDEM_CONFIG_INVALID for more rows than there are such layers
+ * A row of shares for each attention layer; in the first one, all tokens have one width.
+ * @throws TANDEM_CONFIG_INVALID for more rows than there are layers behind the first
  */
-export function rowsFor(ratios: DtqattenOptions['ratios'], attentionLayers: number): readonly (readonly number[])[] {
+export function rowsFor(
+  { firstLayer, ratios }: DtqattenChoice,
+  widths: readonly number[],
+  attentionLayers: number,
+): readonly (readonly number[])[] {
   const behindFirst = attentionLayers - 1;
   // The default must fit a model of one layer, on which ratios do nothing.
   if (ratios.length > Math.max(1, behindFirst)) {
@@ -95,10 +115,10 @@ export function rowsFor(ratios: DtqattenOptions['ratios'], attentionLayers: numb
       `${ratios.length} rows of ratios, but ${behindFirst} layers for them.`,
       {
         place: 'technique.ratios',
-        remedy:
-          'Give at most one row for each attention layer behind the first, which has all tokens at the largest width.',
+        remedy: 'Give at most one row for each attention layer behind the first, where all tokens have one width.',
       },
     );
   }
-  return Array.from({ length: behindFirst }, (_, layer) => ratios[Math.min(layer, ratios.length - 1)]!);
+  const first = widths.map((width) => (width === (firstLayer ?? widths[0]) ? 1 : 0));
+  return [first, ...Array.from({ length: behindFirst }, (_, layer) => ratios[Math.min(layer, ratios.length - 1)]!)];
 }

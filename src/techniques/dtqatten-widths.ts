@@ -60,10 +60,17 @@ export class WidthAssigner {
     return removed === undefined ? this.#real : this.b.op('And', [this.#real, this.b.op('Not', [removed])]);
   }
 
-  /** Every token at the largest width: nothing is known of its importance yet. */
-  initial(layer: number): TokenWidths {
+  /**
+   * Every token at one width: nothing is known of its importance yet.
+   * @param row float64 [widths], 1 at that width and 0 elsewhere; absent: the largest width
+   */
+  uniform(layer: number, row?: string): TokenWidths {
     const { b } = this;
-    return this.#described(b.mul(b.cast(this.#real, 'float32'), b.constant(0)), layer, false);
+    const positions = Float64Array.from(this.widths, (_, width) => width);
+    const one = b.constant(tensor('float64', [positions.length], positions));
+    const chosen =
+      row === undefined ? b.constant(0) : b.cast(b.op('ReduceSum', [b.mul(row, one)], { keepdims: int(0) }), 'float32');
+    return this.#described(b.mul(b.cast(this.#real, 'float32'), chosen), layer, false);
   }
 
   /**

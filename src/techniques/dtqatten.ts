@@ -12,7 +12,7 @@
  * - Where the classifier reads the first token, that one ranks before all others. At least one token always stays.
  * - Heads without scores (transforms, convolutions) still see all tokens.
  *
- * Nothing is trained. The ratios are an input of the graph: they may change at run time.
+ * Nothing is trained. The ratios, and the width of the first layer, are an input of the graph: they may change at run time.
  */
 import { TandemError } from '../errors.js';
 import { GraphBuilder } from '../graph/builder.js';
@@ -22,16 +22,17 @@ import { type Graph, int, tensor } from '../graph/types.js';
 import type { Feeds } from '../runtime/types.js';
 import { ACTIVATIONS } from '../trace/matrices.js';
 import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
-import { type DtqattenOptions, dtqattenOptions, rowsFor } from './dtqatten-options.js';
+import { type DtqattenChoice, type DtqattenOptions, dtqattenOptions, rowsFor } from './dtqatten-options.js';
+import { dtqattenSpace } from './dtqatten-space.js';
 import { tokenBitsRecords } from './dtqatten-trace.js';
 import { type TokenWidths, WidthAssigner } from './dtqatten-widths.js';
 import { readsFirstToken } from './first-token.js';
 import { findPruningPoints, type PruningPoints } from './pruning-points.js';
 import { quantisedRows } from './quantise.js';
 import { stopTokens } from './removed-tokens.js';
-import type { InferenceRewrite, SparsityCounts, Technique } from './types.js';
+import type { InferenceRewrite, OptionsSpace, SparsityCounts, Technique } from './types.js';
 
-/** Input of rewritten graphs: float64 [attention layers behind the first, widths]; absent where no choice is left. */
+/** Input of rewritten graphs: float64 [attention layers, widths]; absent where no choice is left. */
 export const RATIOS_INPUT = 'dtqatten.ratios';
 /** exp of it is 0 in float32. */
 const MASKED = -1e9;
@@ -42,26 +43,35 @@ export const dtqatten = {
   schema: dtqattenOptions,
   pruned: 'scores never computed',
   forTraining: () => undefined,
-  calibrated(graph: Graph, { ratios }: DtqattenOptions) {
-    rowsFor(ratios, supported(graph).attentionLayers);
+  calibrated(graph: Graph, options: DtqattenOptions) {
+    rowsFor(options, options.widths, supported(graph).attentionLayers);
     return [];
   },
-  forInference: (graph: Graph, options: DtqattenOptions) => dtqattenAt(graph, options)(options.ratios),
+  forInference: (graph: Graph, options: DtqattenOptions) => dtqattenAt(graph, options)(options),
+  space(graph: Graph, options: DtqattenOptions): OptionsSpace<DtqattenOptions> {
+    const { dimensions, choice } = dtqattenSpace(options.widths, supported(graph).attentionLayers);
+    const at = dtqattenAt(graph, options);
+    return {
+      dimensions,
+      options: (point) => ({ ...options, ...choice(point) }),
+      rewrite: (point) => at(choice(point)),
+    };
+  },
 } satisfies Technique<DtqattenOptions>;
 
-/** Rewrites a model once, and gives it with any ratios: the same graph with other feeds, for whoever searches them. */
+/** Rewrites a model once, and gives it with any choice: the same graph with other feeds, for whoever searches them. */
 export function dtqattenAt(
   graph: Graph,
   { widths, probabilities }: Pick<DtqattenOptions, 'widths' | 'probabilities'>,
-): (ratios: DtqattenOptions['ratios']) => InferenceRewrite & { readonly counts: SparsityCounts } {
+): (choice: DtqattenChoice) => InferenceRewrite & { readonly counts: SparsityCounts } {
   const { points, attentionLayers } = supported(graph);
   const rewrite = new DtqattenRewrite(graph, points, widths, probabilities).rewrite();
-  return (ratios) => ({ ...rewrite, feeds: ratiosFeeds(rowsFor(ratios, attentionLayers), widths) });
+  return (choice) => ({ ...rewrite, feeds: ratiosFeeds(rowsFor(choice, widths, attentionLayers), widths) });
 }
 
-/** @param rows a row of shares for each attention layer behind the first */
-export function ratiosFeeds(rows: readonly (readonly number[])[], widths: readonly number[]): Feeds {
-  if (rows.length === 0 || widths.length === 1) return {};
+/** @param rows a row of shares for each attention layer */
+function ratiosFeeds(rows: readonly (readonly number[])[], widths: readonly number[]): Feeds {
+  if (widths.length === 1) return {};
   return { [RATIOS_INPUT]: tensor('float64', [rows.length, widths.length], Float64Array.from(rows.flat())) };
 }
 
@@ -99,7 +109,7 @@ class DtqattenRewrite {
     const layers: { layer: number; heads: number; widths: TokenWidths }[] = [];
     let importance: string | undefined;
     let current: TokenWidths | undefined;
-    const ratios = this.#ratios(blocksPerLayer.filter(({ length }) => length > 0).length - 1);
+    const ratios = this.#ratios(blocksPerLayer.filter(({ length }) => length > 0).length);
     for (const [layer, blocks] of blocksPerLayer.entries()) {
       if (blocks.length > 0) {
         current = this.#widthsAt(layer, layers.length, { current, importance, ratios });
@@ -129,7 +139,7 @@ class DtqattenRewrite {
   }
 
   #ratios(rows: number): string | undefined {
-    if (rows === 0 || this.widths.length === 1) return undefined;
+    if (this.widths.length === 1) return undefined;
     return this.#b.input(RATIOS_INPUT, 'float64', [rows, this.widths.length]);
   }
 
@@ -139,8 +149,9 @@ class DtqattenRewrite {
     order: number,
     { current, importance, ratios }: { current?: TokenWidths; importance?: string; ratios?: string },
   ): TokenWidths {
-    if (!current || importance === undefined || ratios === undefined) return this.#assigner.initial(layer);
-    const row = this.#b.op('Gather', [ratios, this.#b.scalar('int64', order - 1)], { axis: int(0) });
+    if (ratios === undefined) return this.#assigner.uniform(layer);
+    const row = this.#b.op('Gather', [ratios, this.#b.scalar('int64', order)], { axis: int(0) });
+    if (!current || importance === undefined) return this.#assigner.uniform(layer, row);
     return this.#assigner.next(current, importance, row, layer);
   }
 

@@ -26,8 +26,9 @@ import { findPruningPoints, type PruningPoints } from './pruning-points.js';
 import { integerScores, largestInteger, quantised, quantiserStep } from './quantise.js';
 import { stopTokens } from './removed-tokens.js';
 import { type SpattenOptions, sharesFor, spattenOptions } from './spatten-options.js';
+import { spattenSpace } from './spatten-space.js';
 import { type SpattenLayer, spattenRecords } from './spatten-trace.js';
-import type { InferenceRewrite, Parameters, Ranges, SparsityCounts, Technique } from './types.js';
+import type { InferenceRewrite, OptionsSpace, Parameters, Ranges, SparsityCounts, Technique } from './types.js';
 
 /** Input of rewritten graphs: float64 [attention layers behind the first, 2], shares of tokens and of heads. */
 export const SHARES_INPUT = 'spatten.shares';
@@ -50,7 +51,26 @@ export const spatten = {
   },
   forInference: (graph: Graph, options: SpattenOptions, _parameters: Parameters, ranges: Ranges) =>
     new SpattenRewrite(graph, attentionOf(graph), options, ranges).rewrite(),
+  space(graph: Graph, options: SpattenOptions, ranges: Ranges): OptionsSpace<SpattenOptions> {
+    const blocks = attentionOf(graph);
+    const { dimensions, choice } = spattenSpace(blocks.length);
+    // Shares of tokens and heads are fed; the share of values is built in.
+    const built = new Map<number, InferenceRewrite>();
+    const rewrite = (point: readonly number[]): InferenceRewrite => {
+      const chosen = { ...options, ...choice(point) };
+      const known = built.get(chosen.valueShare) ?? new SpattenRewrite(graph, blocks, chosen, ranges).rewrite();
+      built.set(chosen.valueShare, known);
+      return { ...known, ...sharesFeeds(sharesFor(chosen, blocks.length)) };
+    };
+    return { dimensions, options: (point) => ({ ...options, ...choice(point) }), rewrite };
+  },
 } satisfies Technique<SpattenOptions>;
+
+/** @param rows shares of tokens and of heads, for each layer behind the first */
+const sharesFeeds = (rows: readonly (readonly [number, number])[]): Pick<InferenceRewrite, 'feeds'> =>
+  rows.length === 0
+    ? {}
+    : { feeds: { [SHARES_INPUT]: tensor('float64', [rows.length, 2], Float64Array.from(rows.flat())) } };
 
 /** What a layer hands to the next. */
 interface Cascade {
@@ -130,9 +150,7 @@ class SpattenRewrite {
           bits,
         })),
       ),
-      ...(shares !== undefined && {
-        feeds: { [SHARES_INPUT]: tensor('float64', [rows.length, 2], Float64Array.from(rows.flat())) },
-      }),
+      ...sharesFeeds(rows),
       observed,
       counts,
       record: (fetched, lengths, firstSequence) => spattenRecords(layers, fetched, lengths, firstSequence),
@@ -153,7 +171,7 @@ class SpattenRewrite {
     const tokens =
       before && row
         ? this.#assigner.next(before.tokens, before.tokenImportance, row, layer)
-        : this.#assigner.initial(layer);
+        : this.#assigner.uniform(layer);
     const heads = before && row ? this.#headsLeft(before, row, block.heads!) : undefined;
     const operands = this.#operands(block, hint);
     const scores = this.#scores(block, operands, tokens, hint);

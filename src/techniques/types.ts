@@ -153,8 +153,8 @@ export interface Technique<Options = unknown> extends Named {
   readonly profiler?: Profiler<Options>;
   /** Rules whose curves are measured on the trained model, for a technique that chooses nothing from them. */
   readonly curves?: (graph: Graph, options: Options, tokens: number) => readonly ProfiledRule[];
-  /** Options that may be searched on a trained model: only of a technique that trains and calibrates nothing. */
-  readonly space?: (graph: Graph, options: Options) => OptionsSpace<Options>;
+  /** Options that may be searched on a trained model: only of a technique that trains nothing. */
+  readonly space?: (graph: Graph, options: Options, ranges: Ranges) => OptionsSpace<Options>;
   /** What its rate of pruning counts, for reports; by default activations that are zero. */
   readonly pruned?: string;
 }

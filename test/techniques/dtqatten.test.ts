@@ -149,7 +149,7 @@ describe('widths', () => {
     const at = dtqattenAt(bert, { widths: WIDTHS, probabilities: 'token' });
     await fc.assert(
       fc.asyncProperty(texts, fc.tuple(row, row), async (rows, ratios) => {
-        const rewrite = at(ratios);
+        const rewrite = at({ ratios });
         const lengths = rows.map(({ length }) => length);
         const bits = bitsOf(rewrite, await fetch(rewrite, rows), lengths);
         for (const [text, tokens] of lengths.entries()) {
@@ -200,7 +200,7 @@ describe('widths', () => {
   });
 
   test('keep the only token of a text, and one of a text that shall lose all', async () => {
-    const rewrite = dtqattenAt(bert, { widths: WIDTHS, probabilities: 'token' })([[0, 0, 1]]);
+    const rewrite = dtqattenAt(bert, { widths: WIDTHS, probabilities: 'token' })({ ratios: [[0, 0, 1]] });
     const bits = bitsOf(rewrite, await fetch(rewrite, ROWS), LENGTHS);
     expect(bits[1]).toEqual([[8], [4], [4]]);
     for (const [text, tokens] of LENGTHS.entries()) {
@@ -328,10 +328,7 @@ describe('operands', () => {
       value: rowsOf(x(v), dims),
       attention_mask,
     });
-    const { out } = await run(
-      rewrite.graph,
-      feeds((x) => x),
-    );
+    const { out } = await run(rewrite.graph, { ...feeds((x) => x), ...rewrite.feeds });
     const { out: expected } = await run(graph, feeds(onGrid));
     for (const [i, value] of (expected!.data as Float32Array).entries()) expect(out!.data[i]).toBeCloseTo(value, 5);
   });
@@ -417,7 +414,7 @@ describe('removed tokens', () => {
 
 test('ratios are an input: one graph serves them all', async () => {
   const at = dtqattenAt(bert, { widths: WIDTHS, probabilities: 'token' });
-  const [some, none] = [at(RATIOS), at([[1, 0, 0]])];
+  const [some, none] = [at({ ratios: RATIOS }), at({ ratios: [[1, 0, 0]] })];
   expect(some.graph).toBe(none.graph);
   expect(Object.keys(some.feeds!)).toEqual([RATIOS_INPUT]);
   expect((await fetch(none, ROWS)).logits!.data).toEqual(
@@ -426,15 +423,83 @@ test('ratios are an input: one graph serves them all', async () => {
   expect((await fetch(some, ROWS)).logits!.data).not.toEqual((await fetch(none, ROWS)).logits!.data);
 });
 
-test.each([[{}], [{ ratios: RATIOS }], [{ widths: [8, 4], ratios: [[0.5, 0.5]] }], [{ widths: [4], ratios: [[1]] }]])(
-  'keeps what techniques promise with %j',
-  async (options) => {
-    for (const [, graph] of MODELS.slice(0, 2)) {
-      const subject = { options, graph, feeds: collate(ROWS), lengths: LENGTHS, run };
-      expect(await checkTechnique(dtqatten, subject)).toEqual([]);
+test('the first layer can have another width, which no deeper layer passes', async () => {
+  const rewrite = adapted(bert, { ratios: RATIOS, firstLayer: 4 });
+  const all = bitsOf(rewrite, await fetch(rewrite, ROWS), LENGTHS);
+  const wide = adapted(bert, { ratios: RATIOS });
+  const [first] = bitsOf(wide, await fetch(wide, ROWS), LENGTHS)[0]!;
+  expect(new Set(first)).toEqual(new Set([8]));
+  for (const [text, [four, ...deeper]] of all.entries()) {
+    expect(new Set(four)).toEqual(new Set([4]));
+    for (const [layer, bits] of deeper.entries()) {
+      const [eights, fours] = tokensPerWidth(LENGTHS[text]!, RATIOS[layer]!, WIDTHS) as [number, number];
+      expect(bits.every((width) => width <= 4)).toBe(true);
+      expect(bits.filter((width) => width === 4)).toHaveLength(eights + fours);
     }
-  },
-);
+  }
+});
+
+describe('the space of its choices', () => {
+  const options = (widths: readonly number[], ratios: readonly (readonly number[])[]) =>
+    dtqatten.schema.parse({ widths, ratios });
+  const spaces = [
+    ['published widths', options([8, 4, 0], [[0.3, 0.4, 0.3]])],
+    ['nothing removed', options([8, 4], [[0.5, 0.5]])],
+    ['four widths', options([16, 8, 4, 0], [[0.25, 0.25, 0.25, 0.25]])],
+    ['one width', options([8], [[1]])],
+  ] as const;
+
+  test.each(spaces)('%s: every combination makes options that the schema takes', (_, given) => {
+    const space = dtqatten.space(bert, given);
+    const point = fc.tuple(...space.dimensions.map(({ values }) => fc.nat(values.length - 1)));
+    fc.assert(
+      fc.property(point, (chosen) => {
+        expect(dtqatten.schema.safeParse(space.options(chosen)).error).toBeUndefined();
+        expect(space.rewrite(chosen).graph).toBe(space.rewrite(chosen.map(() => 0)).graph);
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('begins with all tokens at the largest width, and says what each choice means', () => {
+    const space = dtqatten.space(bert, spaces[0][1]);
+    expect(space.dimensions.map(({ name }) => name)).toEqual([
+      'first layer, bits',
+      'layer 1, kept',
+      'layer 1, 8 bits',
+      'layer 2, kept',
+      'layer 2, 8 bits',
+    ]);
+    const least = space.options([0, 0, 0, 0, 0]);
+    expect([least.firstLayer, least.ratios]).toEqual([
+      8,
+      [
+        [1, 0, 0],
+        [1, 0, 0],
+      ],
+    ]);
+    // Half of the tokens stay, half of these at 8 bits; then 0.8 of the half, and all that may at 8 bits do.
+    const { ratios } = space.options([0, 5, 2, 2, 0]);
+    expect(ratios.flat().map((share) => Number(share.toFixed(9)))).toEqual([0.25, 0.25, 0.5, 0.25, 0.15, 0.6]);
+    expect(space.options([1, 0, 0, 0, 0]).ratios).toEqual([
+      [0, 1, 0],
+      [0, 1, 0],
+    ]);
+  });
+});
+
+test.each([
+  [{}],
+  [{ firstLayer: 4 }],
+  [{ ratios: RATIOS }],
+  [{ widths: [8, 4], ratios: [[0.5, 0.5]] }],
+  [{ widths: [4], ratios: [[1]] }],
+])('keeps what techniques promise with %j', async (options) => {
+  for (const [, graph] of MODELS.slice(0, 2)) {
+    const subject = { options, graph, feeds: collate(ROWS), lengths: LENGTHS, run };
+    expect(await checkTechnique(dtqatten, subject)).toEqual([]);
+  }
+});
 
 describe('bad input', () => {
   const place = (path: readonly (string | number)[]) => path.join('.');

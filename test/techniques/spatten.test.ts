@@ -1,4 +1,5 @@
 /** SpAtten: which tokens, heads and values are left, and when low bits of keys are read. */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { withOutputs } from '../../src/graph/edit.js';
 import type { Graph } from '../../src/graph/types.js';
@@ -198,6 +199,28 @@ test('counts the values that no row uses: of removed tokens and heads, and those
 });
 
 const bitsIn = (byte: number): number => byte.toString(2).replaceAll('0', '').length;
+
+test('its shares are a space: every combination makes options that the schema takes, from keeping all on', () => {
+  const options = spatten.schema.parse({});
+  const ranges = new Map(spatten.calibrated(bert, options).map((value) => [value, 1]));
+  const space = spatten.space(bert, options, ranges);
+  const point = fc.tuple(...space.dimensions.map(({ values }) => fc.nat(values.length - 1)));
+  fc.assert(
+    fc.property(point, (chosen) => {
+      expect(spatten.schema.safeParse(space.options(chosen)).error).toBeUndefined();
+    }),
+  );
+  const all = { tokenShares: [1, 1], headShares: [1, 1], valueShare: 1 };
+  expect(space.options(space.dimensions.map(() => 0))).toMatchObject(all);
+  const [, ...dimensions] = space.dimensions;
+  expect(dimensions.map(({ name }) => name)).toEqual([
+    'layer 1, tokens kept',
+    'layer 1, heads kept',
+    'layer 2, tokens kept',
+    'layer 2, heads kept',
+  ]);
+  expect(space.options([0, 5, 1, 5, 0])).toMatchObject({ tokenShares: [0.5, 0.25], headShares: [0.75, 0.75] });
+});
 
 test('decides the same for a text whatever else is in the batch', async () => {
   const rewrite = await adapted({});
