@@ -12,6 +12,8 @@ import { type Experiment, experimentSchema, nameKind } from './schema.js';
 export interface LoadedExperiment {
   readonly experiment: Experiment;
   readonly machines: readonly ResolvedMachine[];
+  /** Machines of each rival. */
+  readonly rivals: readonly (readonly ResolvedMachine[])[];
   /** The file as given. */
   readonly bytes: Uint8Array;
   /** As the user named it. */
@@ -53,7 +55,7 @@ function checked(
   const experiment = validateSettings(schema, value, places, { nameKind });
   return {
     experiment,
-    machines: resolveMachines(experiment.machines, places, baseFolder),
+    ...resolveMachines(experiment, places, baseFolder),
     bytes: yaml.bytes,
     file: yaml.file,
     baseFolder,

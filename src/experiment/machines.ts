@@ -8,11 +8,12 @@ import { isRecord, type Path } from '../settings/schema-walk.js';
 import { applySet, setAt, splitSetting, withSettings } from '../settings/set.js';
 import { type Places, validateSettings } from '../settings/validate.js';
 import { parseAccelTranConfig } from '../simulator/elector/acceltran-config.js';
+import { madeEqual } from '../simulator/equal.js';
 import { machines } from '../simulator/registry.js';
 import { systolicFromScaleSim } from '../simulator/systolic-config.js';
 import type { Machine } from '../simulator/types.js';
 import { readScaleSimConfig, readText } from '../workload/files.js';
-import type { MachineEntry } from './schema.js';
+import type { Experiment } from './schema.js';
 
 /** A machine with a complete, checked configuration. */
 export interface ResolvedMachine {
@@ -132,13 +133,40 @@ export function accelTranRequest(file: string): MachineRequest {
   return { machine: 'elector', name, config: { ...parseAccelTranConfig(readText(file), file) } };
 }
 
-/** Machines of an experiment; two that would bear one name are numbered. */
+/**
+ * Machines of an experiment and of its rivals; two that would bear one name are numbered, and all are made equal to the
+ * first where the experiment says so.
+ */
 export function resolveMachines(
-  entries: readonly MachineEntry[],
+  { machines, rivals, equal }: Pick<Experiment, 'machines' | 'rivals' | 'equal'>,
   places: Places,
   baseFolder: string,
-): ResolvedMachine[] {
-  return uniquelyNamed(entries.map((entry, index) => resolveMachine(entry, places, ['machines', index], baseFolder)));
+): { machines: ResolvedMachine[]; rivals: ResolvedMachine[][] } {
+  const entries = [
+    ...machines.map((entry, index) => ({ entry, at: ['machines', index] })),
+    ...rivals.flatMap((rival, number) =>
+      rival.machines.map((entry, index) => ({ entry, at: ['rivals', number, 'machines', index] })),
+    ),
+  ];
+  const asNamed = uniquelyNamed(entries.map(({ entry, at }) => resolveMachine(entry, places, at, baseFolder)));
+  const all = equal === undefined ? asNamed : madeEqualToFirst(asNamed, equal);
+  let next = machines.length;
+  return {
+    machines: all.slice(0, next),
+    rivals: rivals.map((rival) => {
+      const first = next;
+      next += rival.machines.length;
+      return all.slice(first, next);
+    }),
+  };
+}
+
+function madeEqualToFirst(machines: readonly ResolvedMachine[], equal: 'area' | 'multipliers'): ResolvedMachine[] {
+  const [first] = machines;
+  const sized = ({ machine, config }: ResolvedMachine) => ({ machine: machineNamed(machine), config });
+  return machines.map((one) =>
+    one === first ? one : { ...one, config: madeEqual(sized(first!), sized(one), equal).config },
+  );
 }
 
 export function uniquelyNamed(resolved: readonly ResolvedMachine[]): ResolvedMachine[] {

@@ -17,9 +17,10 @@ import { tandemVersion } from '../version.js';
 import type { EvaluationRequest, EvaluationResult, ExportSummary, Pipeline, RunContext } from './api.js';
 import { assess, sparsityOf } from './assess.js';
 import { writable } from './file-errors.js';
+import { optionsOf } from './named-options.js';
 import { encode, requireExamples } from './prepare.js';
 import { RunFolder } from './run-folder.js';
-import { type Experiment, optionsOf } from './schema.js';
+import type { Experiment } from './schema.js';
 import { lastTrainingStage, trainModels } from './trained.js';
 
 type ModelKind = EvaluationResult['model'];

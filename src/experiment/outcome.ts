@@ -5,15 +5,25 @@ import type { HeadRule } from '../techniques/types.js';
 import type { TraceSummary } from '../trace/statistics.js';
 import { tandemVersion } from '../version.js';
 import type { LoadedExperiment } from './load.js';
-import { type AttentionHeadStatistics, type MachineOutcome, RESULT_SCHEMA_VERSION, type RunResult } from './result.js';
-import { optionsOf } from './schema.js';
+import { optionsOf } from './named-options.js';
+import {
+  type AttentionHeadStatistics,
+  type MachineOutcome,
+  RESULT_SCHEMA_VERSION,
+  type RivalOutcome,
+  type RunResult,
+  type ShapeOutcome,
+} from './result.js';
 import type { TrainedModels } from './trained.js';
 
 /** What names of monitors start with that are shares of zeros. */
 const SPARSITY_MONITOR = 'sparsity.';
 
 /** Of both models on the test split. */
-export type Measured = Pick<RunResult, 'accuracy' | 'metrics' | 'pruningRate' | 'trace'> & {
+export type Measured = Pick<
+  RunResult,
+  'accuracy' | 'metrics' | 'pruningRate' | 'trace' | 'widthShares' | 'tokenWidths'
+> & {
   readonly summary: TraceSummary;
 };
 
@@ -21,13 +31,17 @@ export interface Outcome {
   readonly loaded: LoadedExperiment;
   readonly models: TrainedModels;
   readonly measured: Measured;
+  /** Of the run's technique and of its rivals. */
   readonly machines: readonly MachineOutcome[];
+  readonly rivals: readonly RivalOutcome[];
+  readonly shapes: readonly ShapeOutcome[];
   readonly tradeoff: RunResult['tradeoff'];
   readonly curves: RunResult['curves'];
   readonly timings: RunResult['timings'];
 }
 
-export function resultOf({ loaded, models, measured, machines, tradeoff, curves, timings }: Outcome): RunResult {
+export function resultOf(outcome: Outcome): RunResult {
+  const { loaded, models, measured, machines, rivals, shapes, tradeoff, curves, timings } = outcome;
   const { experiment } = loaded;
   const { model, dataset, metric } = models.prepared;
   const heads = headStatistics(measured.summary, models.adapted.heads, machines);
@@ -54,7 +68,7 @@ export function resultOf({ loaded, models, measured, machines, tradeoff, curves,
       test: dataset.test.length,
       sha256: dataset.sha256,
     },
-    technique: optionsOf(experiment.technique),
+    technique: { ...optionsOf(experiment.technique), ...(models.search && { options: models.options }) },
     accuracy: measured.accuracy,
     metrics: measured.metrics,
     pruningRate: measured.pruningRate,
@@ -64,6 +78,11 @@ export function resultOf({ loaded, models, measured, machines, tradeoff, curves,
     tradeoff,
     ...(curves && { curves }),
     ...(masks.length > 0 && { masks }),
+    ...(measured.widthShares && { widthShares: measured.widthShares, tokenWidths: measured.tokenWidths }),
+    ...(models.search && { search: models.search }),
+    ...(rivals.length > 0 && { rivals }),
+    ...(shapes.length > 0 && { shapes }),
+    ...(experiment.equal && { equal: experiment.equal }),
     training: models.points,
     ...trainingZeros(models),
     machines,

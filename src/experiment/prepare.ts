@@ -8,7 +8,7 @@ import { checkFinite } from '../graph/check.js';
 import { modelFamilies } from '../models/registry.js';
 import type { ClassifierModel, Tokenizer } from '../models/types.js';
 import type { LoadedExperiment } from './load.js';
-import { optionsOf } from './schema.js';
+import { optionsOf } from './named-options.js';
 
 /** A split as the model sees it. */
 export interface EncodedSplit {

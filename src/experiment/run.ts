@@ -2,18 +2,20 @@
 import { readFile } from 'node:fs/promises';
 import { TandemError } from '../errors.js';
 import { writeReport } from '../report/files.js';
+import { withRatios } from '../report/ratios.js';
 import { csv } from '../report/tables.js';
-import { TraceWriter } from '../trace/files.js';
 import { TraceStatistics } from '../trace/statistics.js';
-import type { TraceRecord } from '../trace/types.js';
 import type { Pipeline, RunContext, TrainingSummary } from './api.js';
-import { assess, observing, sparsityOf } from './assess.js';
-import { writable, writeFailure } from './file-errors.js';
+import { assess, observing } from './assess.js';
+import { writable } from './file-errors.js';
 import type { LoadedExperiment } from './load.js';
 import { playsInference, playsTraining, type ResolvedMachine } from './machines.js';
+import { measureAdapted, measureBaseline } from './measure.js';
 import { headStatistics, type Measured, type Outcome, resultOf } from './outcome.js';
-import type { MachineOutcome, RunResult } from './result.js';
+import type { MachineOutcome, RunResult, ShapeOutcome } from './result.js';
+import { type MeasuredRival, measureRivals } from './rivals.js';
 import { RESULT_FILE, type RunFolder } from './run-folder.js';
+import { simulateShapes } from './shapes.js';
 import { simulateMachines, traceSource } from './simulate.js';
 import { traceHeader } from './trace-header.js';
 import { type TrainedModels, trainModels } from './trained.js';
@@ -37,10 +39,14 @@ async function runStages(loaded: LoadedExperiment, folder: RunFolder, context: R
   };
   const models = await timed('training', () => trainModels(loaded, folder, context));
   const measured = await timed('measuring', () => measure(models, loaded, folder, context));
-  const machines = await timed('simulating', () => simulate(loaded, folder, context));
+  const own = await timed('simulating', () => simulate(loaded, folder, context));
+  const rivals = await timed('rivals', () => measureRivals(models, loaded, folder, context));
+  const machines = withRatios([...own, ...rivals.flatMap((rival) => rival.machines)]);
+  const shapes = await timed('shapes', () => playShapes(rivals, loaded, folder, context));
   const tradeoff = await timed('trade-off', () => measureTradeoff(models, loaded, folder, context));
   const curves = models.curves && (await timed('curves', models.curves));
-  const result = resultOf({ loaded, models, measured, machines, tradeoff, curves, timings });
+  const outcomes = rivals.map(({ outcome }) => outcome);
+  const result = resultOf({ loaded, models, measured, machines, rivals: outcomes, shapes, tradeoff, curves, timings });
   const task = context.progress.task('writing the report');
   await folder.stage('report', async (stage) => {
     await writable(folder.path, () => writeReport(folder.path, result));
@@ -86,49 +92,32 @@ async function trainStages(loaded: LoadedExperiment, folder: RunFolder, context:
 /** Both models on the held-out test split; what the adapted one decided goes into the trace. */
 function measure(
   models: TrainedModels,
-  loaded: LoadedExperiment,
+  { experiment }: LoadedExperiment,
   folder: RunFolder,
   context: RunContext,
 ): Promise<Measured> {
   const { prepared, baseline, adapted } = models;
-  const { runtime, trace } = loaded.experiment;
-  const { test } = prepared;
   return folder.stage('measure', async (stage) => {
-    const plain = await assess(baseline, test, 'testing baseline', runtime, context);
-    const sequences = trace.sequences === 'all' ? test.ids.length : Math.min(trace.sequences, test.ids.length);
-    const header = traceHeader(prepared, loaded.experiment, {
-      headsPerLayer: adapted.headsPerLayer,
-      split: 'test',
-      sequences,
-    });
-    const statistics = new TraceStatistics(header);
-    const tracePath = await stage.path(TRACE_FILE);
-    const writer = await writable(tracePath, () => TraceWriter.create(tracePath, header));
-    try {
-      const onRecord = async (record: TraceRecord) => {
-        statistics.add(record);
-        await writer.write(record);
-      };
-      const observed = observing(adapted, sequences, onRecord);
-      const pruned = await assess(adapted.graph, test, 'testing and tracing adapted', runtime, context, observed);
-      await writer.close();
-      await stage.keep(TRACE_FILE);
-      await stage.write('predictions.csv', predictionTable(models, plain.predicted, pruned.predicted));
-      return {
-        accuracy: {
-          baseline: plain.metrics.accuracy!,
-          adapted: pruned.metrics.accuracy!,
-          examples: test.ids.length,
-        },
-        metrics: { baseline: plain.metrics, adapted: pruned.metrics },
-        pruningRate: pruned.zeros.length > 0 ? sparsityOf(pruned.zeros) : statistics.summary().pruningRate,
-        summary: statistics.summary(),
-        trace: { file: TRACE_FILE, sequences, bytes: writer.bytes },
-      };
-    } catch (cause) {
-      await writer.abort();
-      throw writeFailure(writer.path, cause);
-    }
+    const plain = await measureBaseline(baseline, prepared, experiment, context);
+    const traced = { technique: experiment.technique, file: TRACE_FILE };
+    const { metrics, predicted, ...pruned } = await measureAdapted(
+      adapted,
+      traced,
+      prepared,
+      experiment,
+      stage,
+      context,
+    );
+    await stage.write('predictions.csv', predictionTable(models, plain.predicted, predicted));
+    return {
+      accuracy: {
+        baseline: plain.metrics.accuracy!,
+        adapted: metrics.accuracy!,
+        examples: prepared.test.ids.length,
+      },
+      metrics: { baseline: plain.metrics, adapted: metrics },
+      ...pruned,
+    };
   });
 }
 
@@ -140,6 +129,19 @@ function simulate(loaded: LoadedExperiment, folder: RunFolder, context: RunConte
     const training = await play(loaded.machines.filter(playsTraining), TRAINING_TRACE_FILE);
     return [...inference, ...training];
   });
+}
+
+function playShapes(
+  rivals: readonly MeasuredRival[],
+  loaded: LoadedExperiment,
+  folder: RunFolder,
+  context: RunContext,
+): Promise<ShapeOutcome[]> {
+  const traces = [
+    { file: TRACE_FILE, machines: loaded.machines },
+    ...rivals.map(({ outcome }, number) => ({ file: outcome.trace.file, machines: loaded.rivals[number]! })),
+  ];
+  return folder.stage('shapes', () => simulateShapes(traces, loaded, folder, context));
 }
 
 /** Accuracy and pruning on the test split, with the learned thresholds moved up and down. */

@@ -1,15 +1,12 @@
 /** The experiment file: what a user writes to say which model learns what, and which machines run it. */
 import { z } from 'zod';
 import { datasets } from '../data/registry.js';
-import { presetNames } from '../hardware/preset-files.js';
 import { modelFamilies } from '../models/registry.js';
-import type { Named, Registry } from '../registry.js';
 import type { Path } from '../settings/schema-walk.js';
-import { machines } from '../simulator/registry.js';
 import { techniques } from '../techniques/registry.js';
-
-/** `{ name, …options }`: an entry of a registry, with options that its schema has checked. */
-export type NamedOptions = { name: string } & Record<string, unknown>;
+import { rivalSchema, searchSchema, shapesSchema } from './comparison-schema.js';
+import { machineSchema } from './machine-schema.js';
+import { named } from './named-options.js';
 
 /**
  * Schema of an experiment file, over everything that is registered when it is called: extensions that a program
@@ -61,6 +58,22 @@ export function experimentSchema() {
         })
         .prefault({})
         .describe('what is recorded of the adapted model’s run over the test split, and of its training'),
+      search: searchSchema()
+        .optional()
+        .describe(
+          'search of the technique’s options on the trained model, where they are a space that can be searched',
+        ),
+      rivals: z
+        .array(rivalSchema())
+        .default([])
+        .describe('other techniques on the same trained baseline, each with machines of its own; they train nothing'),
+      shapes: shapesSchema()
+        .optional()
+        .describe('bits per token as measured here, on the sizes of other models: nothing of those models is run'),
+      equal: z
+        .enum(['area', 'multipliers'])
+        .optional()
+        .describe('machines are resized to the area of the first one, or to its multipliers (number × widths)'),
       machines: z
         .array(machineSchema())
         .default([])
@@ -78,7 +91,6 @@ export function experimentSchema() {
 }
 
 export type Experiment = z.infer<ReturnType<typeof experimentSchema>>;
-export type MachineEntry = Experiment['machines'][number];
 
 function taskSchema() {
   const size = (split: string) =>
@@ -130,45 +142,6 @@ const runtimeSchema = z.strictObject({
     .describe('ONNX Runtime execution providers in order of preference, e.g. [cuda, cpu]'),
   threads: z.int().positive().optional().describe('threads within an operator; by default all cores'),
 });
-
-function machineSchema() {
-  return z
-    .strictObject({
-      preset: z
-        .union([z.enum(presetNames()), z.string().regex(/\.ya?ml$/, 'the path of a .yaml file')])
-        .optional()
-        .describe('configuration of a machine: the name of a preset, or the path of a file like one'),
-      machine: z.enum(machines.names()).optional().describe('machine by name, for a configuration of your own'),
-      name: z.string().min(1).max(60).optional().describe('what reports call it; by default the preset or machine'),
-      config: z
-        .record(z.string(), z.unknown())
-        .optional()
-        .describe('configuration of the machine; its own defaults fill the rest'),
-      set: z.record(z.string(), z.unknown()).optional().describe('settings to change, by path: `{ array.rows: 32 }`'),
-    })
-    .refine(({ preset, machine }) => (preset === undefined) !== (machine === undefined), {
-      message: 'needs exactly one of `preset` and `machine`',
-    })
-    .refine(({ preset, config }) => preset === undefined || config === undefined, {
-      message: 'a preset is changed by `set`; `config` goes with `machine`',
-      path: ['config'],
-    });
-}
-
-/** `{ name, …options }` for each entry of a registry whose options are an object. */
-// biome-ignore lint/suspicious/noExplicitAny: entries have options of their own; each schema checks its own.
-function named(registry: Registry<Named & { readonly schema: z.ZodType<any> }>): z.ZodType<NamedOptions> {
-  const options = registry.list().map((entry) => {
-    const schema = entry.schema as unknown as z.ZodObject;
-    return schema.safeExtend({ name: z.literal(entry.name).describe(entry.description) });
-  });
-  return z.discriminatedUnion('name', options as unknown as [z.ZodObject]) as unknown as z.ZodType<NamedOptions>;
-}
-
-/** Splits `{ name, …options }`. */
-export function optionsOf({ name, ...options }: NamedOptions): { name: string; options: Record<string, unknown> } {
-  return { name, options };
-}
 
 /** Settings whose values are names of registered things. */
 const NAMES: readonly (readonly [RegExp, string])[] = [

@@ -7,7 +7,7 @@ import type { Experiment } from './schema.js';
 
 export interface Traced {
   /** The split whose sequences are recorded. */
-  readonly split: 'train' | 'test';
+  readonly split: 'train' | 'validation' | 'test';
   readonly sequences: number;
   readonly headsPerLayer: readonly number[];
   /** Beside those that every trace of a run has. */

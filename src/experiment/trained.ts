@@ -2,17 +2,20 @@
 import { TandemError } from '../errors.js';
 import type { Graph, Tensor } from '../graph/types.js';
 import { techniques } from '../techniques/registry.js';
-import type { InferenceRewrite, Parameters, Technique, TrainingRewrite } from '../techniques/types.js';
+import type { InferenceRewrite, Parameters, Ranges, Technique, TrainingRewrite } from '../techniques/types.js';
 import type { RunContext } from './api.js';
 import { measureRanges } from './assess.js';
 import { fineTune } from './fine-tune.js';
 import type { LoadedExperiment } from './load.js';
-import { playsTraining } from './machines.js';
+import { playsInference, playsTraining } from './machines.js';
+import { optionsOf } from './named-options.js';
 import { type Prepared, prepare, requireExamples } from './prepare.js';
 import { measureCurves, profileModel } from './profile.js';
-import type { RunResult, SparsityCurve, TrainingPoint } from './result.js';
+import type { RunResult, SearchOutcome, SparsityCurve, TrainingPoint } from './result.js';
 import type { RunFolder } from './run-folder.js';
-import { type Experiment, optionsOf } from './schema.js';
+import type { Experiment } from './schema.js';
+import { type Judgements, searchOptions } from './search.js';
+import { requireSearchable, searchedMachine } from './search-checks.js';
 
 /** Training examples on which the ranges of the quantisers are measured. */
 const CALIBRATION_EXAMPLES = 256;
@@ -23,6 +26,9 @@ export interface TrainedModels {
   /** Trained values of the adapted model by initializer name, the technique's own among them. */
   readonly parameters: Parameters;
   readonly adapted: InferenceRewrite;
+  /** How the adapted model's options were found, and what they are. */
+  readonly search: SearchOutcome | undefined;
+  readonly options: unknown;
   /** The adapted model with every learned threshold moved by `shift`. */
   shifted(shift: number): InferenceRewrite;
   readonly points: readonly TrainingPoint[];
@@ -50,6 +56,7 @@ export async function trainModels(
   const calibrated = technique.calibrated(graph, options);
   if (technique.profiler) requireProfilable(technique, prepared, experiment);
   requireTrainingMasks(loaded, technique.forTraining(graph, options));
+  requireSearchable(loaded, graph);
   const common = [prepared, experiment, folder, context] as const;
 
   const warm = await fineTune({ stage: 'warm-up', graph }, ...common);
@@ -61,21 +68,28 @@ export async function trainModels(
     : { parameters: plain.parameters, points: [], trace: undefined };
 
   const adaptedWeights = withWeights(graph, learned.parameters);
-  const ranges = await folder.stage('calibrate', async () => {
-    const { ids, labels } = prepared.train;
-    const sample = { ids: ids.slice(0, CALIBRATION_EXAMPLES), labels: labels.slice(0, CALIBRATION_EXAMPLES) };
-    return [...(await measureRanges(adaptedWeights, calibrated, sample, experiment.runtime, context))];
-  });
+  const ranges = await calibrate('calibrate', adaptedWeights, calibrated, ...common);
+  const { search: settings } = experiment;
+  const search =
+    settings &&
+    (await folder.stage<SearchOutcome, Judgements>('search', (stage) => {
+      const machine = searchedMachine(settings, loaded.machines.filter(playsInference), 'search');
+      const request = { technique, options, named: experiment.technique, graph: adaptedWeights, ranges };
+      return searchOptions({ ...request, settings, machine, place: 'search' }, prepared, experiment, stage, context);
+    }));
+  const found = search && technique.space!(adaptedWeights, options, ranges);
   const profiled = { technique, options, graph: adaptedWeights };
   const profile = technique.profiler && (await profileModel(profiled, ...common));
   const settled = profile && technique.profiler!.settle(options, profile);
   const forInference = (parameters: Parameters) =>
-    technique.forInference(adaptedWeights, settled?.options ?? options, parameters, new Map(ranges));
+    technique.forInference(adaptedWeights, settled?.options ?? options, parameters, ranges);
   return {
     prepared,
     baseline: withWeights(graph, plain.parameters),
     parameters: learned.parameters,
-    adapted: forInference(learned.parameters),
+    adapted: found ? found.rewrite(search.chosen.point) : forInference(learned.parameters),
+    search,
+    options: found?.options(search!.chosen.point),
     shifted: (shift) => forInference(shiftedBy(learned.parameters, rewrite?.trainable ?? [], shift)),
     points: [...warm.points, ...plain.points, ...learned.points],
     trainingTrace: learned.trace,
@@ -85,9 +99,28 @@ export async function trainModels(
   };
 }
 
+/** Ranges of values over training examples, kept in the run's folder. */
+export async function calibrate(
+  stage: string,
+  graph: Graph,
+  values: readonly string[],
+  { train }: Prepared,
+  { runtime }: Experiment,
+  folder: RunFolder,
+  context: RunContext,
+): Promise<Ranges> {
+  const ranges = await folder.stage(stage, async () => {
+    const [ids, labels] = [train.ids.slice(0, CALIBRATION_EXAMPLES), train.labels.slice(0, CALIBRATION_EXAMPLES)];
+    return [...(await measureRanges(graph, values, { ids, labels }, runtime, context))];
+  });
+  return new Map(ranges);
+}
+
 /** The last stage of training: once it is done, the models are there. */
-export const lastTrainingStage = ({ technique }: Experiment): string =>
-  techniques.get(technique.name).profiler ? 'profile' : 'calibrate';
+export function lastTrainingStage({ technique, search }: Experiment): string {
+  if (search) return 'search';
+  return techniques.get(technique.name).profiler ? 'profile' : 'calibrate';
+}
 
 /** Before hours of training: machines that are set to training need the masks of one. */
 function requireTrainingMasks({ experiment, machines }: LoadedExperiment, rewrite: TrainingRewrite | undefined): void {

@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { TandemError } from '../errors.js';
 import { floatTensor, type Tensor } from '../graph/types.js';
 import { readModelDictionary } from '../workload/files.js';
 import { decodeTransformer } from '../workload/flexibert.js';
@@ -12,7 +13,8 @@ import type { TransformerArchitecture } from '../workload/transformer.js';
 import { chooseTokenizer, freshBertWeights } from './bert.js';
 import type { WeightSource } from './blocks.js';
 import { buildEncoder, type Encoder } from './encoder.js';
-import type { ModelFamily } from './types.js';
+import type { ClassifierModel, ModelFamily } from './types.js';
+import { readUseLiteWords } from './use-lite.js';
 import { INITIAL_DEVIATION } from './weights.js';
 
 export const flexibertOptions = z.strictObject({
@@ -29,6 +31,12 @@ export const flexibertOptions = z.strictObject({
     .string()
     .optional()
     .describe('tokenizer.json, vocab.txt or a folder with one; default: the 8,000 pieces of use-lite'),
+  embedding: z
+    .enum(['fresh', 'use-lite'])
+    .default('fresh')
+    .describe(
+      'word vectors to start from: fresh ones, or the pretrained ones of use-lite, for its tokenizer and a first layer of 256',
+    ),
   maxTokens: z.int().min(2).max(512).default(128).describe('longer texts are cut; the length of transforms'),
 });
 export type FlexibertOptions = z.infer<typeof flexibertOptions>;
@@ -38,15 +46,48 @@ export const flexibert: ModelFamily<FlexibertOptions> = {
   description:
     'FlexiBERT 2.0 encoders: layers of attention, transform and convolution heads side by side. Fresh weights.',
   schema: flexibertOptions,
-  async load({ architecture: chosen, tokenizer: named, maxTokens }, { classes, seed, baseFolder }) {
+  async load({ architecture: chosen, tokenizer: named, embedding, maxTokens }, { classes, seed, baseFolder }) {
     const sizes = architectureFrom(chosen, baseFolder);
     const tokenizer = await chooseTokenizer(named && resolve(baseFolder, named));
     const architecture = { ...sizes, vocabulary: tokenizer.vocabularySize, tokens: maxTokens };
-    const encoder = buildFlexibert(architecture, freshFlexibertWeights(seed), classes);
-    const provenance = { source: `fresh weights, seed ${seed}`, licence: 'none', sha256: '' };
-    return { name: 'flexibert', tokenizer, maxTokens, ...encoder, provenance };
+    const fresh = freshFlexibertWeights(seed);
+    const pretrained = embedding === 'use-lite' ? await pretrainedWords(architecture, named, fresh) : undefined;
+    const encoder = buildFlexibert(architecture, pretrained?.weights ?? fresh, classes);
+    const provenance = pretrained?.provenance ?? { source: 'fresh weights', licence: 'none', sha256: '' };
+    const source = `${provenance.source}, seed ${seed}`;
+    return { name: 'flexibert', tokenizer, maxTokens, ...encoder, provenance: { ...provenance, source } };
   },
 };
+
+/** Deviation of pretrained word vectors: above that of fresh positions, which are added to them and must not drown them. */
+const WORD_DEVIATION = 2.5 * INITIAL_DEVIATION;
+
+/** @throws TANDEM_CONFIG_INVALID where use-lite's vectors do not fit */
+async function pretrainedWords(
+  { layers, vocabulary }: TransformerArchitecture,
+  tokenizer: string | undefined,
+  fresh: WeightSource,
+): Promise<{ weights: WeightSource; provenance: ClassifierModel['provenance'] }> {
+  const { words, source, sha256 } = await readUseLiteWords();
+  const [rows, width] = words.shape as [number, number];
+  const [{ hidden }] = layers as [TransformerArchitecture['layers'][number]];
+  if (tokenizer !== undefined || hidden !== width || vocabulary > rows) {
+    throw new TandemError('TANDEM_CONFIG_INVALID', `The word vectors of use-lite are ${rows} of ${width}.`, {
+      place: 'model.embedding',
+      remedy: `Use them without a tokenizer of your own, in an encoder whose first layer is ${width} wide: bert-mini.`,
+    });
+  }
+  const values = (words.data as Float32Array).subarray(0, vocabulary * width);
+  const factor = WORD_DEVIATION / Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+  const scaled = floatTensor(
+    values.map((value) => value * factor),
+    [vocabulary, width],
+  );
+  return {
+    weights: (name, shape) => (name === 'embedding.word.weight' ? scaled : fresh(name, shape)),
+    provenance: { source: `word vectors of ${source}, other weights fresh`, licence: 'Apache-2.0', sha256 },
+  };
+}
 
 function architectureFrom(chosen: FlexibertOptions['architecture'], baseFolder: string): TransformerArchitecture {
   const place = 'model.architecture';

@@ -81,6 +81,14 @@ const packageFiles = (): string => join(packageFolder(PACKAGE, VERSION), 'dist')
 export const readUseLiteTokenizer = (folder = packageFiles()): Promise<UnigramTokenizer> =>
   readUnigram(join(folder, 'vocab.json'), RESERVED);
 
+/** Its word vectors, [8002, 256], with the hash of the files that they come from. */
+export async function readUseLiteWords(): Promise<{ words: Tensor; source: string; sha256: string }> {
+  const folder = packageFiles();
+  const checkpoint = await readTfjsWeights(folder, ['vocab.json']);
+  const words = pretrained(folder, checkpoint)('embedding.weight', [VOCABULARY, EMBEDDING]);
+  return { words, source: `npm ${PACKAGE}@${VERSION}`, sha256: checkpoint.sha256 };
+}
+
 /**
  * The encoder and a fresh classifier. Besides the values that `blocks` names, with the prefixes layer0 and layer1:
  * `pooled` [batch, 512], the tanh layer's output, which the classifier reads; `embedding` [batch, 512], the same at unit

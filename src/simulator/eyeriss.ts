@@ -3,6 +3,7 @@
  * for attention. Each matrix product gets the best of all row-stationary mappings (eyeriss-search.ts), so that the baseline
  * is as good as its dataflow allows. Its costs are closed forms that hold for each mapping, so there is one fidelity.
  */
+
 import { TandemError } from '../errors.js';
 import type { GemmLayer } from '../workload/types.js';
 import { ConservationLaws } from './conservation.js';
@@ -11,6 +12,7 @@ import { dramPerMac, eyerissActions, eyerissComposition } from './eyeriss-compon
 import { type EyerissConfig, eyerissSchema } from './eyeriss-config.js';
 import { firstLoadCycles, tileWords } from './eyeriss-mapping.js';
 import { bestMapping, type Found } from './eyeriss-search.js';
+import { eyerissSizing } from './eyeriss-sizing.js';
 import { DenseAttention } from './eyeriss-work.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, Workload } from './types.js';
 
@@ -22,6 +24,7 @@ export const eyeriss: Machine<EyerissConfig> = {
   schema: eyerissSchema,
   accepts: ['gemms', 'trace'],
   presets: ['eyeriss-65nm', 'eyeriss-40nm'],
+  sizing: eyerissSizing,
   async simulate(config, workload, options) {
     const run = new Run(config);
     await playWorkload(run, workload, options);

@@ -21,6 +21,7 @@ import { spattenActions, spattenComponents } from './spatten-components.js';
 import { type SpattenConfig, spattenSchema } from './spatten-config.js';
 import { bufferBytes, type LayerRun, playLayer } from './spatten-layer.js';
 import { STAGES } from './spatten-schedule.js';
+import { spattenSizing } from './spatten-sizing.js';
 import { type LayerWork, type Work, WorkCollector } from './spatten-work.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, TimelineLane, Workload } from './types.js';
 
@@ -32,6 +33,7 @@ export const spatten: Machine<SpattenConfig> = {
   schema: spattenSchema,
   accepts: ['trace'],
   presets: ['spatten', 'spatten-1-8'],
+  sizing: spattenSizing,
   async simulate(config, workload, options) {
     const work = await collect(config, workload, options);
     return misfit(config, work, options.name) ?? play(config, work, options.name);

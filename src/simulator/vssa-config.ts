@@ -18,6 +18,12 @@ export const vssaSchema = z.strictObject({
       linkDepth: z.int().min(0).max(64).default(1).describe('Operands that a link between PEs holds; 0: no bound'),
     })
     .prefault({}),
+  tokens: z
+    .enum(['traced', 'dense'])
+    .default('traced')
+    .describe(
+      'traced: tokens have the widths that the trace gives them; dense: all tokens of all heads have the widest operands, as if nothing were quantised or removed',
+    ),
   operandBits: count.max(16).default(8).describe('Widest operand, bits'),
   accumulatorBits: count.max(64).default(25).describe('Width of sums in the array, bits'),
   stallRelief: z

@@ -11,6 +11,7 @@ import { playRecords } from './engine.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, Workload } from './types.js';
 import { type VssaConfig, vssaSchema } from './vssa-config.js';
 import { type Fidelity, type HeadOutcome, headOutcome, type Misfit } from './vssa-head.js';
+import { vssaSizing } from './vssa-sizing.js';
 import type { HeadSizes } from './vssa-tiles.js';
 import { VssaTotals } from './vssa-totals.js';
 
@@ -19,7 +20,8 @@ export const vssa: Machine<VssaConfig> = {
   description: 'DTQAtten (DATE 2022): a systolic array whose PEs are as fast as their tokens are narrow.',
   schema: vssaSchema,
   accepts: ['trace'],
-  presets: ['vssa'],
+  presets: ['vssa', 'vssa-dense'],
+  sizing: vssaSizing,
   simulate: async (config, workload, { name, ...options }) =>
     (await simulateMany([{ name, config }], workload, options))[0]!,
   simulateMany,
@@ -121,8 +123,11 @@ class Run {
     this.#totals = new VssaTotals(name, config, fidelity);
   }
 
-  play(record: TokenBitsRecord, head: number, sizes: HeadSizes): void {
+  play(traced: TokenBitsRecord, head: number, sizes: HeadSizes): void {
     if (this.#misfit !== undefined) return;
+    const { tokens, operandBits } = this.config;
+    const record =
+      tokens === 'dense' ? { ...traced, bits: new Uint8Array(traced.bits.length).fill(operandBits) } : traced;
     this.#check(record);
     const outcome = this.#outcome(record.bits, sizes);
     if ('resource' in outcome) {

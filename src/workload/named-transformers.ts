@@ -36,11 +36,24 @@ const NAMED: Readonly<Record<string, EncoderSizes>> = {
   ...Object.fromEntries(Object.entries(BERT_SIZES).map(([size, sizes]) => [`bert-${size}`, sizes])),
 };
 
-/** Names that `namedArchitecture` knows, from the smallest to the largest. */
+/** Decoders: Radford et al., 2019. */
+const GPT2_SIZES: Readonly<Record<string, EncoderSizes>> = {
+  gpt2: sized(12, 768),
+  'gpt2-medium': sized(24, 1024),
+  'gpt2-large': sized(36, 1280),
+  'gpt2-xl': sized(48, 1600),
+};
+
+/** Encoders that `namedArchitecture` knows, from the smallest to the largest. */
 export const ARCHITECTURE_NAMES: readonly string[] = Object.keys(NAMED);
+
+/** Encoders and decoders that `namedTransformer` knows. */
+export const TRANSFORMER_NAMES: readonly string[] = [...ARCHITECTURE_NAMES, ...Object.keys(GPT2_SIZES)];
 
 /** BERT's English word pieces. */
 export const VOCABULARY = 30522;
+/** GPT-2's byte pairs. */
+const GPT2_VOCABULARY = 50257;
 /** Tokens of a sequence that the AccelTran and ELECTOR simulators assume. */
 export const TOKENS = 128;
 
@@ -52,6 +65,13 @@ export function uniformArchitecture(
   const head = { kind: 'sdp', dim: Math.floor(hidden / heads) } as const;
   const layer = { hidden, heads: Array.from({ length: heads }, () => head), feedForward: [intermediate] };
   return { name, layers: Array.from({ length: layers }, () => layer), vocabulary, tokens };
+}
+
+/** An encoder or a decoder. @throws TANDEM_UNKNOWN_NAME with the nearest name */
+export function namedTransformer(name: string, place?: string): TransformerArchitecture {
+  const decoder = Object.hasOwn(GPT2_SIZES, name) ? GPT2_SIZES[name] : undefined;
+  if (decoder === undefined) return namedArchitecture(name, place);
+  return uniformArchitecture(decoder, { name, vocabulary: GPT2_VOCABULARY, tokens: TOKENS });
 }
 
 /**

@@ -175,7 +175,7 @@ describe('the same run', () => {
   test.each([
     'training warm-up: 2',
     'training adapted: 3',
-    'testing and tracing adapted: 20',
+    'testing and tracing leopard: 20',
     'simulating leopard-baseline, leopard-ae: 10',
     'thresholds +0: 20',
   ])('stopped at "%s" and continued, gives the same bytes', async (event) => {
