@@ -8,20 +8,25 @@ import { energyFigure } from './figures/energy.js';
 import { headsFigure } from './figures/heads.js';
 import { histogramFigures } from './figures/histograms.js';
 import { powerOverTimeFigure } from './figures/power-over-time.js';
+import { searchesOf, searchProgressFigure, searchTrialsFigure } from './figures/search.js';
 import { sparsityFigure } from './figures/sparsity.js';
 import { stallsFigure } from './figures/stalls.js';
 import { thresholdsFigure } from './figures/thresholds.js';
 import { timelineFigures } from './figures/timeline.js';
+import { tokenWidthsFigure } from './figures/token-widths.js';
 import { tradeoffFigure } from './figures/tradeoff.js';
 import { trainingFigure } from './figures/training.js';
 import type { Figure } from './figures/types.js';
 import { utilisationFigure } from './figures/utilisation.js';
 import { utilisationOverTimeFigure } from './figures/utilisation-over-time.js';
+import { wavefrontFigures } from './figures/wavefronts.js';
+import { widthSharesFigure } from './figures/width-shares.js';
 import { zerosFigure } from './figures/zeros.js';
 import { type HtmlValue, html, printable } from './html.js';
 import { type DrawnFigure, figureHtml, page, type Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { withRatios } from './ratios.js';
+import { searchTable, shapesTable } from './sections/comparison.js';
 import {
   configurations,
   conservationSection,
@@ -55,10 +60,14 @@ export async function renderReport(result: RunResult): Promise<Report> {
       curveCostsFigure(result),
       headsFigure(result),
       zerosFigure(result),
+      tokenWidthsFigure(result),
+      widthSharesFigure(result),
       trainingFigure(result),
       thresholdsFigure(result),
       sparsityFigure(result),
     ]),
+    await searchSection(gallery, result),
+    shapesSection(result),
     await machinesSection(gallery, machines, perfetto !== undefined),
     constantsSection(machines),
     conservationSection(machines),
@@ -137,6 +146,22 @@ async function figureSection(
   return { id, title, body: await gallery.showAll(figures) };
 }
 
+async function searchSection(gallery: Gallery, result: RunResult): Promise<Section | undefined> {
+  const searches = searchesOf(result);
+  if (searches.length === 0) return undefined;
+  const body: HtmlValue[] = [];
+  for (const searched of searches) {
+    body.push(searchTable(searched));
+    body.push(...(await gallery.showAll([searchProgressFigure(searched), searchTrialsFigure(searched)])));
+  }
+  return { id: 'search', title: 'Search', body };
+}
+
+function shapesSection(result: RunResult): Section | undefined {
+  const table = shapesTable(result);
+  return table && { id: 'shapes', title: 'By shape', body: table };
+}
+
 async function machinesSection(
   gallery: Gallery,
   machines: readonly SimulationResult[],
@@ -153,7 +178,7 @@ ${await gallery.show(utilisationFigure(machines))}${await gallery.showAll([
   utilisationOverTimeFigure(machines),
   powerOverTimeFigure(machines),
 ])}${overTimeTable(machines)}${await gallery.show(stallsFigure(machines))}${stallsTable(machines)}
-${await gallery.showAll(timelineFigures(machines))}${hasPerfetto && perfettoNote()}`,
+${await gallery.showAll([...timelineFigures(machines), ...wavefrontFigures(machines)])}${hasPerfetto && perfettoNote()}`,
   };
 }
 

@@ -56,6 +56,19 @@ export interface TimeSeries {
   }[];
 }
 
+/** An array of PEs over an example: what each PE did until the last one was done. PEs row by row. */
+export interface Wavefront {
+  readonly title: string;
+  readonly rows: number;
+  readonly columns: number;
+  /** Cycles at work, and waiting; they add up to `cycles` for each PE. */
+  readonly worked: readonly number[];
+  readonly waited: readonly number[];
+  /** Cycle at which the PE finished its last step. */
+  readonly finished: readonly number[];
+  readonly cycles: number;
+}
+
 export interface SimulationResult {
   readonly feasible: true;
   /** Name for people: the preset's, e.g. "ae-leopard". */
@@ -85,6 +98,8 @@ export interface SimulationResult {
   readonly timeline: readonly TimelineLane[];
   /** What the timeline shows, as a title says it: "one head" (when absent), "the first layer", "the whole run" … */
   readonly timelineOf?: string;
+  /** The same example in several ways, for comparison. */
+  readonly wavefronts?: readonly Wavefront[];
   /** Absent where a machine does not record it. */
   readonly overTime?: TimeSeries;
   /** Waiting events or cycles by cause, as the machine's documentation defines them. */

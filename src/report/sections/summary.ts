@@ -18,6 +18,7 @@ import { type Html, type HtmlColumn, html, htmlTable } from '../html.js';
 import { infeasibility } from '../machine-columns.js';
 import type { Section } from '../page.js';
 import { referenceMachine, seconds } from '../ratios.js';
+import { equalNote, rivalsTable } from './comparison.js';
 
 type Feasible = Extract<MachineOutcome, { feasible: true }>;
 
@@ -26,7 +27,7 @@ export function summarySection(result: RunResult): Section {
     id: 'summary',
     title: 'Summary',
     body: html`<p>${headline(result)}</p>
-${tiles(result)}${machineTable(result.machines)}${metricsTable(result)}`,
+${tiles(result)}${rivalsTable(result)}${machineTable(result.machines, tracesOf(result))}${equalNote(result)}${metricsTable(result)}`,
   };
 }
 
@@ -58,6 +59,14 @@ function headline(result: RunResult): string {
     `${data.name} at a change of ${points(accuracy.adapted - accuracy.baseline)} in ${data.metric}.` +
     (reference && gains.length > 0 ? ` Against ${reference.name}, ${gains.join('; ')}.` : '')
   );
+}
+
+/** Which technique's trace each machine played, where there is more than one. */
+function tracesOf({ rivals = [], technique, machines }: RunResult): Map<string, string> {
+  if (rivals.length === 0) return new Map();
+  const played = new Map(machines.map(({ name }) => [name, technique.name]));
+  for (const rival of rivals) for (const name of rival.machines) played.set(name, rival.technique.name);
+  return played;
 }
 
 function tiles(result: RunResult): Html {
@@ -100,13 +109,16 @@ function smallUnit(quantity: string): Html {
 }
 
 /** One line per machine in the order of the result; one that cannot run the workload says why and what would help. */
-export function machineTable(machines: readonly MachineOutcome[]): Html {
+export function machineTable(
+  machines: readonly MachineOutcome[],
+  traces: ReadonlyMap<string, string> = new Map(),
+): Html {
   const reference = referenceMachine(machines);
   const columns: HtmlColumn<Feasible>[] = [
     {
       header: 'machine',
       cell: (m) =>
-        html`${m.name}${html`<small>${m === reference && 'reference, '}${m.fidelity === 'cycle' ? 'cycle level' : 'closed form'}</small>`}`,
+        html`${m.name}${html`<small>${m === reference && 'reference, '}${m.fidelity === 'cycle' ? 'cycle level' : 'closed form'}${traces.has(m.name) && `, trace of ${traces.get(m.name)}`}</small>`}`,
     },
     { header: 'cycles', numeric: true, cell: (m) => count(m.cycles) },
     {
@@ -136,7 +148,7 @@ export function machineTable(machines: readonly MachineOutcome[]): Html {
     }</td></tr>
 `;
   return htmlTable(
-    `Machines on the same workload. Small print: the interval that the certainty of the constants implies for the ` +
+    `Machines on the same ${traces.size > 0 ? 'texts' : 'workload'}. Small print: the interval that the certainty of the constants implies for the ` +
       `absolute value. Ratios compare with ${reference ? reference.name : 'the reference'}: speed-up is its time over ` +
       `the machine's, energy saving its energy over the machine's, area ratio the machine's area over its.`,
     columns,

@@ -1,0 +1,94 @@
+/** Tables of what is compared: options found by search, rivals, and the shares measured here on other models' sizes. */
+import type { RunResult, ShapeOutcome } from '../../experiment/result.js';
+import { costName, type Searched } from '../figures/search.js';
+import { count, energy, percent, plain, points, ratio } from '../format.js';
+import { type Html, html, htmlTable } from '../html.js';
+import { infeasibility } from '../machine-columns.js';
+
+/** The chosen value of each dimension, and how well it keeps the budget. */
+export function searchTable({ technique, search }: Searched): Html {
+  const { dimensions, chosen, calibration, confirmation, accuracyBudget, samplers } = search;
+  const trials = samplers[0]!.runs.reduce((sum, run) => sum + run.trials.length, 0);
+  const rows = dimensions.map(({ name, values }, at) => [name, plain(values[chosen.point[at]!]!)] as const);
+  const facts = [
+    [`relative ${costName(search)}`, plain(chosen.cost)],
+    [
+      `accuracy on ${count(calibration.examples)} calibration examples`,
+      `${percent(chosen.accuracy, 2)} (${points(chosen.accuracy - calibration.baseline)})`,
+    ],
+    [
+      `accuracy on ${count(confirmation.examples)} other validation examples`,
+      `${percent(chosen.confirmed, 2)} (${points(chosen.confirmed - confirmation.baseline)})`,
+    ],
+    ['cheaper points that did not keep the budget there', count(chosen.rejected)],
+  ] as const;
+  return htmlTable(
+    `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
+      `${percent(accuracyBudget)} of accuracy against the baseline. Shares are of what the layer before left.`,
+    [
+      { header: 'choice', cell: ([name]) => name },
+      { header: 'value', numeric: true, cell: ([, value]) => value },
+    ],
+    [...rows, ...facts],
+  );
+}
+
+/** Techniques on the same trained baseline, the run's own first. */
+export function rivalsTable(result: RunResult): Html | undefined {
+  const { rivals = [], accuracy, machines } = result;
+  if (rivals.length === 0) return undefined;
+  const others = new Set(rivals.flatMap((rival) => rival.machines));
+  const own = machines.map(({ name }) => name).filter((name) => !others.has(name));
+  const rows = [{ ...result, accuracy: accuracy.adapted, machines: own }, ...rivals.map((rival) => ({ ...rival }))];
+  return htmlTable(
+    `Techniques on the same trained baseline (${percent(accuracy.baseline, 2)}), each measured on the same ` +
+      `${count(accuracy.examples)} test examples. A machine plays the trace of the technique in its line, and of no other.`,
+    [
+      { header: 'technique', cell: ({ technique }) => technique.name },
+      { header: 'accuracy', numeric: true, cell: (row) => percent(row.accuracy, 2) },
+      { header: 'against baseline', numeric: true, cell: (row) => points(row.accuracy - accuracy.baseline) },
+      {
+        header: 'pruned',
+        numeric: true,
+        cell: ({ pruningRate, pruned }) => html`${percent(pruningRate)}<small>${pruned ?? 'scores'}</small>`,
+      },
+      { header: 'machines', cell: (row) => row.machines.join(', ') },
+    ],
+    rows,
+  );
+}
+
+export function shapesTable({ shapes = [], model }: Pick<RunResult, 'shapes' | 'model'>): Html | undefined {
+  if (shapes.length === 0) return undefined;
+  const rows = shapes.flatMap((shape) => shape.machines.map((machine) => ({ ...shape, machine })));
+  const of = (cell: (machine: Extract<ShapeOutcome['machines'][number], { feasible: true }>) => string) => ({
+    numeric: true,
+    cell: ({ machine }: (typeof rows)[number]) => (machine.feasible ? cell(machine) : '–'),
+  });
+  return htmlTable(
+    `By shape: the shares of token widths that ${model.name} needed here, layer by relative depth, on the sizes of other ` +
+      'models. Nothing of those models was run, so nothing is known of their accuracy. Attention of one sequence after the ' +
+      'other, at fast fidelity where the machine has it; of decoders, the first pass over a prompt.',
+    [
+      { header: 'sizes of', cell: ({ model: name, tokens }) => html`${name}<small>${count(tokens)} tokens</small>` },
+      {
+        header: 'machine',
+        cell: ({ machine }) =>
+          machine.feasible ? machine.name : html`${machine.name}<small>infeasible: ${infeasibility(machine)}</small>`,
+      },
+      { header: 'cycles', ...of(({ cycles }) => count(cycles)) },
+      { header: 'energy', ...of(({ energyPicojoules }) => energy(energyPicojoules)) },
+      { header: 'speed-up', ...of(({ speedup }) => ratio(speedup)) },
+      { header: 'energy saving', ...of(({ energyRatio }) => ratio(energyRatio)) },
+    ],
+    rows,
+  );
+}
+
+/** What machines were made equal in. */
+export const equalNote = ({ equal }: Pick<RunResult, 'equal'>): Html | undefined =>
+  equal === undefined
+    ? undefined
+    : html`<p>All machines were resized to ${
+        equal === 'area' ? 'the area' : 'the multipliers (their number × the widths of their operands)'
+      } of the first one, as near as their sizes allow.</p>`;
