@@ -7,6 +7,7 @@ import { isStreamed, type VssaConfig } from './vssa-config.js';
 import type { Fidelity, HeadOutcome } from './vssa-head.js';
 import { referenceTile, type Tile } from './vssa-reference.js';
 import { type HeadSizes, headTiles, tokenParts } from './vssa-tiles.js';
+import { wavefronts } from './vssa-wavefront.js';
 
 interface Part {
   readonly layer: number;
@@ -40,7 +41,7 @@ export class VssaTotals {
   /** Right-hand sides of the laws, from widths and sizes alone. */
   readonly #expected = { products: 0, partProducts: 0 };
   readonly #replayed = { estimated: 0, exact: 0, heads: 0 };
-  #example: Tile | undefined;
+  #example: { readonly tile: Tile; readonly bits: Uint8Array; readonly sizes: HeadSizes } | undefined;
   #examined = 0;
 
   constructor(
@@ -98,21 +99,24 @@ export class VssaTotals {
           softmax: share(counts.softmaxCycles!, cycles),
         },
         histograms: { tokenBits: this.#tokenBits.bins },
-        timeline: this.#example === undefined ? [] : wavefront(this.#example, array.linkDepth),
+        timeline: this.#example === undefined ? [] : timeline(this.#example.tile, array.linkDepth),
         laws,
         remarks: this.#remarks(),
       }),
       timelineOf: 'the first steps of a tile, on the PEs of its diagonal',
+      ...(this.#example && { wavefronts: wavefronts(this.config, this.#example.bits, this.#example.sizes) }),
       stalls,
     };
   }
 
   /** The first tile in which operands of different widths meet; the very first one where no head looked at has any. */
   #chooseExample(bits: Uint8Array, sizes: HeadSizes): void {
-    if (this.#examined === EXAMINED_HEADS || (this.#example !== undefined && isMixed(this.#example))) return;
+    if (this.#examined === EXAMINED_HEADS || (this.#example !== undefined && isMixed(this.#example.tile))) return;
     this.#examined++;
     const { tiles, kinds } = headTiles(this.config, tokenParts(bits, this.config), sizes);
-    this.#example = tiles.find((tile, at) => kinds[at] === 'scores' && isMixed(tile)) ?? this.#example ?? tiles[0];
+    const mixed = tiles.find((tile, at) => kinds[at] === 'scores' && isMixed(tile));
+    const tile = mixed ?? (this.#example === undefined ? tiles[0] : undefined);
+    if (tile !== undefined) this.#example = { tile, bits, sizes };
   }
 
   #expect(bits: Uint8Array, { headDim, valueDim }: HeadSizes): void {
@@ -179,7 +183,7 @@ const isMixed = ({ rows, columns }: Tile): boolean =>
   new Set(Array.from(rows)).size > 1 || new Set(Array.from(columns)).size > 1;
 
 /** When PEs along the diagonal of a tile work: gaps are waits. */
-function wavefront({ rows, columns, steps }: Tile, linkDepth: number): TimelineLane[] {
+function timeline({ rows, columns, steps }: Tile, linkDepth: number): TimelineLane[] {
   const shown = steps.length > TIMELINE_STEPS ? Array.from(steps).slice(0, TIMELINE_STEPS) : steps;
   const { start, finish } = referenceTile({ rows, columns, steps: shown }, linkDepth);
   const lanes = Math.min(TIMELINE_LANES, Math.max(rows.length, columns.length));

@@ -1,5 +1,5 @@
 /** DTQAtten's ratios as a space to search: every combination of its choices is allowed. */
-import type { DtqattenChoice } from './dtqatten-options.js';
+import type { DtqattenChoice, DtqattenOptions } from './dtqatten-options.js';
 import type { OptionsSpace } from './types.js';
 
 /** Share of the tokens of the layer before that a layer keeps, and of those that may have a width that do. */
@@ -12,11 +12,14 @@ export interface DtqattenSpace {
 }
 
 /**
- * The width of the first layer; then, for each deeper layer, the share of the tokens that it keeps of the layer before (where
+ * The width of the first layer, unless it is given; then, for each deeper layer, the share of the tokens that it keeps of the layer before (where
  * 0 bits are a width), and, for each width but the smallest, the share of the tokens that have it or more, of those that
  * may: those that had it at the layer before and have the next smaller one.
  */
-export function dtqattenSpace(widths: readonly number[], attentionLayers: number): DtqattenSpace {
+export function dtqattenSpace(
+  { widths, firstLayer: given }: Pick<DtqattenOptions, 'widths' | 'firstLayer'>,
+  attentionLayers: number,
+): DtqattenSpace {
   const shown = widths.filter((width) => width > 0);
   const removes = widths.at(-1) === 0;
   const perLayer = [
@@ -31,7 +34,7 @@ export function dtqattenSpace(widths: readonly number[], attentionLayers: number
   ];
   const layers = Array.from({ length: attentionLayers - 1 }, (_, layer) => layer + 1);
   const dimensions = [
-    { name: 'first layer, bits', values: shown },
+    { name: 'first layer, bits', values: given === undefined ? shown : [given] },
     ...layers.flatMap((layer) => perLayer.map(({ name, values }) => ({ name: `layer ${layer}, ${name}`, values }))),
   ];
   const value = (point: readonly number[], at: number) => dimensions[at]!.values[point[at]!]!;

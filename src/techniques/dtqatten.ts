@@ -49,7 +49,7 @@ export const dtqatten = {
   },
   forInference: (graph: Graph, options: DtqattenOptions) => dtqattenAt(graph, options)(options),
   space(graph: Graph, options: DtqattenOptions): OptionsSpace<DtqattenOptions> {
-    const { dimensions, choice } = dtqattenSpace(options.widths, supported(graph).attentionLayers);
+    const { dimensions, choice } = dtqattenSpace(options, supported(graph).attentionLayers);
     const at = dtqattenAt(graph, options);
     return {
       dimensions,
