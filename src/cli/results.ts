@@ -93,6 +93,10 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
     ['baseline accuracy', `${percent(baseline, 2)} of ${count(examples)} test examples`],
     ['adapted accuracy', `${percent(adapted, 2)} (${points(adapted - baseline)})`],
     ...prunedFacts(result),
+    ...(result.rivals ?? []).map(({ technique, accuracy }): [string, string] => [
+      `${technique.name} accuracy`,
+      `${percent(accuracy, 2)} (${points(accuracy - baseline)})`,
+    ]),
     ['report', `${folder}/report.html`],
   ];
   const machines = result.machines.length > 0 ? formatTable(result.machines, machineColumns, 'table') : '';

@@ -56,7 +56,7 @@ export function searchProgressFigure({ technique, search }: Searched): Figure | 
   if (rows.length === 0) return undefined;
   const repetitions = Math.max(...search.samplers.map(({ runs }) => runs.length));
   const x = { field: 'trial', type: 'quantitative', title: 'trials', axis: { grid: false, tickMinStep: 1 } } as const;
-  const scale = { zero: false } as const;
+  const scale = { type: 'log', nice: false, padding: 8 } as const;
   const color = samplerColour(search);
   return {
     name: `search-${technique}`,
@@ -64,8 +64,10 @@ export function searchProgressFigure({ technique, search }: Searched): Figure | 
     caption:
       `Lowest ${costName(search)} so far that keeps the accuracy budget of ${percent(search.accuracyBudget)}, relative to the ` +
       `point that changes the model least: mean over ${repetitions} seeds` +
-      (repetitions > 1 ? ', with its 95\u00a0% confidence interval; drawn from where every seed has found one' : '') +
-      '. The vertical axis does not start at zero.',
+      (repetitions > 1
+        ? ', with its 95\u00a0% confidence interval, not below what the best seed found; drawn from where every seed has found one'
+        : '') +
+      '. The vertical axis is logarithmic.',
     rows,
     spec: {
       width: PLOT_WIDTH,
@@ -98,7 +100,7 @@ function progressRows(sampler: string, runs: SearchOutcome['samplers'][number]['
     const costs = all.flatMap((best) => best[Math.min(trial, best.length - 1)] ?? []);
     if (costs.length < runs.length) return undefined;
     const { mean: cost, low, high } = interval(costs);
-    return { sampler, trial: trial + 1, cost, low, high, seeds: costs.length };
+    return { sampler, trial: trial + 1, cost, low: Math.max(low, Math.min(...costs)), high, seeds: costs.length };
   }).filter((row) => row !== undefined);
 }
 

@@ -6,6 +6,8 @@ import { FIGURE_WIDTH, type Figure } from './types.js';
 /** Widths of a cell in px. */
 const CELL = { widest: 34, narrowest: 16 };
 const TEXT_FROM_BITS_SHARE = 0.5;
+/** Bits that the darkest shade stands for at least, so that texts of few bits do not look like texts of many. */
+const DARKEST_BITS = 8;
 
 export function tokenWidthsFigure({ tokenWidths = [] }: Pick<RunResult, 'tokenWidths'>): Figure | undefined {
   const rows = tokenWidths.flatMap(({ sequence, tokens, layers }) =>
@@ -14,7 +16,7 @@ export function tokenWidthsFigure({ tokenWidths = [] }: Pick<RunResult, 'tokenWi
     ),
   );
   if (rows.length === 0) return undefined;
-  const widest = Math.max(...rows.map(({ bits }) => bits));
+  const widest = Math.max(DARKEST_BITS, ...rows.map(({ bits }) => bits));
   const widths = [...new Set(rows.map(({ bits }) => bits))].sort((a, b) => a - b);
   const colour = {
     field: 'bits',
