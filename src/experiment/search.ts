@@ -98,7 +98,8 @@ export async function searchOptions(
       searched.push({ name, runs });
     }
     const kept = candidates(searched[0]!, baselines.calibration - accuracyBudget);
-    const confirm = (point: Point) => judge.accuracyOn(point, confirmation);
+    const least = baselines.confirmation - accuracyBudget - ROUNDING;
+    const confirm = (point: Point) => judge.accuracyOf(point, confirmation, least);
     return {
       machine: request.machine.name,
       minimised: settings.minimise,
@@ -108,7 +109,7 @@ export async function searchOptions(
       confirmation: { examples: confirmation.ids.length, baseline: baselines.confirmation },
       referenceCost: reference.cost,
       samplers: searched,
-      chosen: await confirmed(kept, confirm, baselines.confirmation - accuracyBudget, request),
+      chosen: await confirmed(kept, confirm, request, context),
     };
   } finally {
     await judge.close();
@@ -139,18 +140,27 @@ function candidates({ runs }: SearchOutcome['samplers'][number], least: number):
   return kept.sort((a, b) => a.cost - b.cost || b.accuracy - a.accuracy);
 }
 
+/** Examples between two looks at whether a point can still keep the budget. */
+const CONFIRMED_AT_ONCE = 64;
+
 /** Differences of accuracies, which are multiples of 1 / examples, are off by this at most. */
 const ROUNDING = 1e-9;
 
 async function confirmed(
   kept: readonly SearchTrial[],
-  confirm: (point: Point) => Promise<number>,
-  least: number,
+  confirm: (point: Point) => Promise<number | undefined>,
   { settings, place, technique }: SearchRequest,
+  { progress }: RunContext,
 ): Promise<SearchOutcome['chosen']> {
-  for (const [rejected, trial] of kept.entries()) {
-    const accuracy = await confirm(trial.point);
-    if (accuracy >= least - ROUNDING) return { ...trial, confirmed: accuracy, rejected };
+  const task = progress.task(`confirming ${technique.name}`, kept.length, 'points');
+  try {
+    for (const [rejected, trial] of kept.entries()) {
+      const accuracy = await confirm(trial.point);
+      if (accuracy !== undefined) return { ...trial, confirmed: accuracy, rejected };
+      task.update(rejected + 1);
+    }
+  } finally {
+    task.end();
   }
   throw new TandemError(
     'TANDEM_TARGET_UNREACHABLE',
@@ -197,8 +207,18 @@ class Judge {
     return measured;
   }
 
-  accuracyOn(point: Point, split: EncodedSplit): Promise<number> {
-    return this.#accuracy(this.space.rewrite(point), split);
+  /** Undefined as soon as it is known to be below `least`. */
+  async accuracyOf(point: Point, { ids, labels }: EncodedSplit, least: number): Promise<number | undefined> {
+    const rewrite = this.space.rewrite(point);
+    const allowed = ids.length * (1 - least);
+    let wrong = 0;
+    for (let from = 0; from < ids.length; from += CONFIRMED_AT_ONCE) {
+      const to = Math.min(ids.length, from + CONFIRMED_AT_ONCE);
+      const part = { ids: ids.slice(from, to), labels: labels.slice(from, to) };
+      wrong += Math.round((1 - (await this.#accuracy(rewrite, part))) * (to - from));
+      if (wrong > allowed) return undefined;
+    }
+    return 1 - wrong / ids.length;
   }
 
   async close(): Promise<void> {

@@ -12,7 +12,7 @@ interface Runs {
   readonly lengths: readonly number[];
   readonly largest: number;
   /** Places on a way through rows or columns where it may turn: the first and the last of each run. */
-  readonly turns: { readonly values: readonly number[]; readonly passed: readonly number[] };
+  readonly turns: { readonly values: Float64Array; readonly passed: Float64Array };
 }
 
 /** Tiles of a head share their rows, columns and steps, so each is looked at once. */
@@ -35,14 +35,17 @@ function runsOf(all: Tile['rows'], known: Known): Runs {
 }
 
 function turnsOf(values: readonly number[], lengths: readonly number[]): Runs['turns'] {
-  const places = { values: [] as number[], passed: [] as number[] };
-  values.forEach((value, run) => {
-    places.values.push(value);
-    places.passed.push(1);
-    if (lengths[run] === 1) return;
-    places.values.push(value);
-    places.passed.push(lengths[run]! - 1);
-  });
+  let turns = 0;
+  for (const length of lengths) turns += length === 1 ? 1 : 2;
+  const places = { values: new Float64Array(turns), passed: new Float64Array(turns) };
+  let at = 0;
+  for (let run = 0; run < values.length; run++) {
+    places.values[at] = values[run]!;
+    places.passed[at++] = 1;
+    if (lengths[run] === 1) continue;
+    places.values[at] = values[run]!;
+    places.passed[at++] = lengths[run]! - 1;
+  }
   return places;
 }
 
@@ -55,19 +58,26 @@ let above = new Float64Array(64);
 function staircase({ turns: rows }: Runs, { turns: columns }: Runs): number {
   const size = columns.values.length;
   if (above.length < size) above = new Float64Array(2 * size);
-  above.fill(0, 0, size);
-  for (let i = 0; i < rows.values.length; i++) {
-    let left = 0;
-    for (let j = 0; j < size; j++) {
-      const pace = rows.values[i]! * columns.values[j]!;
-      left =
-        i + j === 0
-          ? pace
-          : Math.max(j === 0 ? 0 : left + columns.passed[j]! * pace, i === 0 ? 0 : above[j]! + rows.passed[i]! * pace);
-      above[j] = left;
+  const [best, values, across] = [above, columns.values, columns.passed];
+  const first = rows.values[0]!;
+  let left = 0;
+  for (let j = 0; j < size; j++) {
+    left += across[j]! * first * values[j]!;
+    best[j] = left;
+  }
+  for (let i = 1; i < rows.values.length; i++) {
+    const row = rows.values[i]!;
+    const down = rows.passed[i]! * row;
+    left = best[0]! + down * values[0]!;
+    best[0] = left;
+    for (let j = 1; j < size; j++) {
+      const along = left + across[j]! * row * values[j]!;
+      const from = best[j]! + down * values[j]!;
+      left = Math.max(along, from);
+      best[j] = left;
     }
   }
-  return above[size - 1]!;
+  return best[size - 1]!;
 }
 
 /** Cycles of tiles in one unbroken stream; of one tile by itself, when there is only one. */
