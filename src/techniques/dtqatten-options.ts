@@ -35,6 +35,12 @@ const optionsObject = z.strictObject({
     .describe(
       'share of the tokens at each width, a row for each attention layer behind the first, the last row for all deeper ones (default: derived from published means)',
     ),
+  decoder: z
+    .boolean()
+    .default(false)
+    .describe(
+      'the model is a causal decoder: importance adds up step by step, and each step gives the tokens that it sees widths of its own; for a whole text without this, later queries would count too',
+    ),
   probabilities: z
     .enum(['token', 'real'])
     .default('token')

@@ -22,6 +22,7 @@ import { type Graph, int, tensor } from '../graph/types.js';
 import type { Feeds } from '../runtime/types.js';
 import { ACTIVATIONS } from '../trace/matrices.js';
 import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
+import { DecoderRewrite } from './dtqatten-decoder.js';
 import { type DtqattenChoice, type DtqattenOptions, dtqattenOptions, rowsFor } from './dtqatten-options.js';
 import { dtqattenSpace } from './dtqatten-space.js';
 import { tokenBitsRecords } from './dtqatten-trace.js';
@@ -44,12 +45,12 @@ export const dtqatten = {
   pruned: 'scores never computed',
   forTraining: () => undefined,
   calibrated(graph: Graph, options: DtqattenOptions) {
-    rowsFor(options, options.widths, supported(graph).attentionLayers);
+    rowsFor(options, options.widths, layersOf(graph, options.decoder));
     return [];
   },
   forInference: (graph: Graph, options: DtqattenOptions) => dtqattenAt(graph, options)(options),
   space(graph: Graph, options: DtqattenOptions): OptionsSpace<DtqattenOptions> {
-    const { dimensions, choice } = dtqattenSpace(options, supported(graph).attentionLayers);
+    const { dimensions, choice } = dtqattenSpace(options, layersOf(graph, options.decoder));
     const at = dtqattenAt(graph, options);
     return {
       dimensions,
@@ -62,10 +63,12 @@ export const dtqatten = {
 /** Rewrites a model once, and gives it with any choice: the same graph with other feeds, for whoever searches them. */
 export function dtqattenAt(
   graph: Graph,
-  { widths, probabilities }: Pick<DtqattenOptions, 'widths' | 'probabilities'>,
+  { widths, probabilities, decoder = false }: Pick<DtqattenOptions, 'widths' | 'probabilities'> & { decoder?: boolean },
 ): (choice: DtqattenChoice) => InferenceRewrite & { readonly counts: SparsityCounts } {
-  const { points, attentionLayers } = supported(graph);
-  const rewrite = new DtqattenRewrite(graph, points, widths, probabilities).rewrite();
+  const attentionLayers = layersOf(graph, decoder);
+  const rewrite = decoder
+    ? new DecoderRewrite(graph, { widths, probabilities }, RATIOS_INPUT).rewrite()
+    : new DtqattenRewrite(graph, supported(graph).points, widths, probabilities).rewrite();
   return (choice) => ({ ...rewrite, feeds: ratiosFeeds(rowsFor(choice, widths, attentionLayers), widths) });
 }
 
@@ -74,6 +77,10 @@ function ratiosFeeds(rows: readonly (readonly number[])[], widths: readonly numb
   if (widths.length === 1) return {};
   return { [RATIOS_INPUT]: tensor('float64', [rows.length, widths.length], Float64Array.from(rows.flat())) };
 }
+
+/** Layers with attention. */
+const layersOf = (graph: Graph, decoder: boolean): number =>
+  decoder ? attentionOf(graph).length : supported(graph).attentionLayers;
 
 /** @throws TANDEM_MODEL_UNSUPPORTED */
 function supported(graph: Graph): { points: PruningPoints; attentionLayers: number } {
