@@ -14,6 +14,7 @@ import { architectureOf } from '../../src/models/architecture.js';
 import { bert, buildBert, freshBertWeights } from '../../src/models/bert.js';
 import { buildFlexibert, flexibert, freshFlexibertWeights } from '../../src/models/flexibert.js';
 import { onnx } from '../../src/models/onnx.js';
+import { readUseLiteTokenizer, readUseLiteWords } from '../../src/models/use-lite.js';
 import { normalWeights } from '../../src/models/weights.js';
 import { collate } from '../../src/runtime/collate.js';
 import { buildProgram } from '../../src/simulator/elector/program.js';
@@ -353,6 +354,42 @@ describe('the model family flexibert', () => {
     await expect(load({ architecture: 'none.json' })).rejects.toMatchObject({ code: 'TANDEM_FILE_NOT_FOUND' });
     expect(flexibert.schema.safeParse({ architecture: 'bert-tini' }).success).toBe(false);
     expect(flexibert.schema.safeParse({}).success).toBe(false);
+  });
+
+  it('starts from the word vectors of use-lite, row for row, at 2.5 times the deviation of fresh ones', async () => {
+    const pretrained = await load({ architecture: 'bert-mini', embedding: 'use-lite', maxTokens: 16 });
+    const { words } = await readUseLiteWords();
+    const own = pretrained.graph.initializers.get('embedding.word.weight')!;
+    expect(own.shape).toEqual([8000, 256]);
+    const values = Array.from(own.data as Float32Array);
+    const deviation = Math.sqrt(values.reduce((sum, value) => sum + value ** 2, 0) / values.length);
+    expect(deviation).toBeCloseTo(2.5 * 0.02, 5);
+    // One factor for the whole table: word by word, as use-lite has them.
+    const known = (words.data as Float32Array).subarray(0, values.length);
+    const size = Math.sqrt(known.reduce((sum, value) => sum + value ** 2, 0) / known.length);
+    const worst = values.reduce((most, value, i) => Math.max(most, Math.abs(value / deviation - known[i]! / size)), 0);
+    expect(worst).toBeLessThan(1e-4);
+    expect(pretrained.trainable).toContain('embedding.word.weight');
+    expect(pretrained.provenance).toMatchObject({
+      licence: 'Apache-2.0',
+      sha256: expect.stringMatching(/^[0-9a-f]{64}$/),
+    });
+    expect(pretrained.provenance.source).toMatch(/^word vectors of npm .*, other weights fresh, seed 1$/);
+  });
+
+  it('gives use-lite’s word vectors the ids that use-lite’s own tokenizer gives', async () => {
+    const { tokenizer } = await load({ architecture: 'bert-mini', embedding: 'use-lite', maxTokens: 16 });
+    const text = 'the film was good';
+    const inner = (await readUseLiteTokenizer()).encode(text, 14);
+    expect(tokenizer.encode(text, 16)).toEqual([1, ...inner, 2]);
+  });
+
+  it('refuses word vectors of use-lite in another first width or under another tokenizer', async () => {
+    const refused = { code: 'TANDEM_CONFIG_INVALID', place: 'model.embedding' };
+    await expect(load({ architecture: 'bert-tiny', embedding: 'use-lite' })).rejects.toMatchObject(refused);
+    writeFileSync(join(folder, 'vocab.txt'), VOCABULARY.join('\n'));
+    const other = { architecture: 'bert-mini', embedding: 'use-lite', tokenizer: 'vocab.txt' };
+    await expect(load(other)).rejects.toMatchObject(refused);
   });
 
   it('starts weighted attention as scaled dot products and convolutions at the variance of their input', () => {
