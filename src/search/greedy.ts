@@ -1,6 +1,6 @@
 /**
  * Greedy descent: from the dearest point, one choice after the other is made cheaper for as long as the limit is kept, in
- * strides that halve when one goes too far; the first one goes to the cheapest value. Where no single choice can be made
+ * strides that halve when one goes too far. Where no single choice can be made
  * cheaper any more, two are exchanged: one becomes cheaper, another dearer.
  */
 import { z } from 'zod';
@@ -12,7 +12,7 @@ const options = z.strictObject({
     .number()
     .gt(0)
     .max(1)
-    .default(1)
+    .default(0.5)
     .describe('length of a first stride, as a share of the values of a choice'),
 });
 type GreedyOptions = z.infer<typeof options>;
@@ -55,7 +55,7 @@ class Descent implements Sampling {
 
   tell({ point, cost, violation }: Trial): void {
     if (violation <= 0 && cost < this.#cost) {
-      if (this.#moved === undefined) this.#reopen();
+      if (this.#moved === undefined && this.#cost < Number.POSITIVE_INFINITY) this.#reopen();
       this.#best = point;
       this.#cost = cost;
       this.#exchanges = [];
