@@ -22,7 +22,7 @@ export const vssaSchema = z.strictObject({
     .enum(['traced', 'dense'])
     .default('traced')
     .describe(
-      'traced: tokens have the widths that the trace gives them; dense: all tokens of all heads have the widest operands, as if nothing were quantised or removed',
+      'traced: tokens have the widths that the trace gives them; dense: all tokens of the trace’s heads have the widest operands, as if none were quantised or removed',
     ),
   operandBits: count.max(16).default(8).describe('Widest operand, bits'),
   accumulatorBits: count.max(64).default(25).describe('Width of sums in the array, bits'),

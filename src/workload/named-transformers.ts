@@ -69,6 +69,7 @@ export function uniformArchitecture(
 
 /** An encoder or a decoder. @throws TANDEM_UNKNOWN_NAME with the nearest name */
 export function namedTransformer(name: string, place?: string): TransformerArchitecture {
+  if (!TRANSFORMER_NAMES.includes(name)) throw unknown(name, TRANSFORMER_NAMES, place);
   const decoder = Object.hasOwn(GPT2_SIZES, name) ? GPT2_SIZES[name] : undefined;
   if (decoder === undefined) return namedArchitecture(name, place);
   return uniformArchitecture(decoder, { name, vocabulary: GPT2_VOCABULARY, tokens: TOKENS });
@@ -81,10 +82,14 @@ export function namedTransformer(name: string, place?: string): TransformerArchi
 export function namedArchitecture(name: string, place?: string): TransformerArchitecture {
   const sizes = Object.hasOwn(NAMED, name) ? NAMED[name] : undefined;
   if (sizes) return uniformArchitecture(sizes, { name, vocabulary: VOCABULARY, tokens: TOKENS });
-  const guess = nearest(name, ARCHITECTURE_NAMES);
+  throw unknown(name, ARCHITECTURE_NAMES, place);
+}
+
+function unknown(name: string, known: readonly string[], place: string | undefined): TandemError {
+  const guess = nearest(name, known);
   const hint = guess ? ` Did you mean "${guess}"?` : '';
-  throw new TandemError('TANDEM_UNKNOWN_NAME', `There is no transformer "${name}".${hint}`, {
+  return new TandemError('TANDEM_UNKNOWN_NAME', `There is no transformer "${name}".${hint}`, {
     ...(place === undefined ? {} : { place }),
-    remedy: `Use one of: ${ARCHITECTURE_NAMES.join(', ')}.`,
+    remedy: `Use one of: ${known.join(', ')}.`,
   });
 }

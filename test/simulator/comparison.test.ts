@@ -8,7 +8,7 @@ import { measureShares, stretchedTrace } from '../../src/simulator/stretched-tra
 import { ARCHITECTURE_NOTE } from '../../src/trace/matrices.js';
 import type { TokenBitsRecord, TraceHeader } from '../../src/trace/types.js';
 import { namedTransformer, TRANSFORMER_NAMES } from '../../src/workload/named-transformers.js';
-import { architecture } from './vssa-trace.js';
+import { architecture, tokenBitsTrace } from './vssa-trace.js';
 
 const machineOf = (name: string) => {
   const preset = readPreset(name);
@@ -52,6 +52,26 @@ describe.each(['vssa', 'spatten-1-8', 'eyeriss-40nm'])('%s in other sizes', (nam
       if (equal === 'multipliers') expect(Math.abs(Math.log(achieved))).toBeLessThan(0.1);
     }
   });
+});
+
+test('an unknown transformer is guessed among decoders too', () => {
+  expect(() => namedTransformer('gpt2-xlarge', 'shapes.models.0')).toThrow(
+    expect.objectContaining({ code: 'TANDEM_UNKNOWN_NAME', remedy: expect.stringContaining('gpt2-xl') }),
+  );
+});
+
+test('a dense array does the work of all tokens at full width', async () => {
+  const trace = () =>
+    tokenBitsTrace(architecture(1), [{ sequence: 0, layer: 0, head: -1, bits: Uint8Array.of(8, 4, 0, 0, 4, 8) }]);
+  const play = async (preset: string) => {
+    const { machine, config } = machineOf(preset);
+    const result = await machine.simulate(config, trace(), { name: preset });
+    if (!result.feasible) throw new Error('infeasible');
+    return result.counts;
+  };
+  // 6 tokens of 2 parts: (12 · 12) · 64 products of parts for the scores, as many for the outputs; 4 tokens of 6 parts.
+  expect((await play('vssa-dense')).partProducts).toBe(2 * 12 * 12 * 64);
+  expect((await play('vssa')).partProducts).toBe(2 * 6 * 6 * 64);
 });
 
 test('a machine without sizes says so', () => {
