@@ -164,10 +164,26 @@ export function resolveMachines(
 function madeEqualToFirst(machines: readonly ResolvedMachine[], equal: 'area' | 'multipliers'): ResolvedMachine[] {
   const [first] = machines;
   const sized = ({ machine, config }: ResolvedMachine) => ({ machine: machineNamed(machine), config });
-  return machines.map((one) =>
-    one === first ? one : { ...one, config: madeEqual(sized(first!), sized(one), equal).config },
-  );
+  return machines.map((one) => {
+    if (one === first) return one;
+    const { config, achieved } = madeEqual(sized(first!), sized(one), equal);
+    if (Math.abs(Math.log(achieved)) > MOST_UNEQUAL) throw notEqual(one, first!, equal, achieved);
+    return { ...one, config };
+  });
 }
+
+/** Largest logarithm of a ratio that still counts as equal: about a sixth. */
+const MOST_UNEQUAL = 0.15;
+
+const notEqual = (one: ResolvedMachine, first: ResolvedMachine, equal: string, achieved: number): TandemError =>
+  new TandemError(
+    'TANDEM_CONFIG_INVALID',
+    `"${one.name}" cannot be resized to the ${equal} of "${first.name}": the nearest size has ${achieved.toFixed(2)} times as much.`,
+    {
+      place: 'equal',
+      remedy: 'Change the parts that stay as they are, such as its buffers, or leave this machine or `equal` out.',
+    },
+  );
 
 export function uniquelyNamed(resolved: readonly ResolvedMachine[]): ResolvedMachine[] {
   const seen = new Map<string, number>();
