@@ -4,7 +4,7 @@ import type { Infeasible } from './types.js';
 import { type ArrayRun, addRuns, NO_RUN, playStream } from './vssa-array.js';
 import type { VssaActivity } from './vssa-components.js';
 import { isStreamed, type VssaConfig } from './vssa-config.js';
-import { estimateApart, estimateStream } from './vssa-fast.js';
+import { estimateTiles } from './vssa-fast.js';
 import { total } from './vssa-reference.js';
 import { type HeadSizes, type HeadTiles, headTiles, tokenParts } from './vssa-tiles.js';
 
@@ -34,12 +34,6 @@ export function playTiles(config: VssaConfig, { tiles }: Pick<HeadTiles, 'tiles'
   }, NO_RUN);
 }
 
-/** The same in closed form: cycles and work, with all waits in one. */
-function estimateTiles(config: VssaConfig, { tiles, partProducts }: HeadTiles): ArrayRun {
-  const cycles = isStreamed(config) ? estimateStream(tiles) : estimateApart(tiles);
-  return { ...NO_RUN, cycles, busy: partProducts, tiles: tiles.length };
-}
-
 /**
  * What a head with tokens of these widths does. Heads of equal widths and sizes do the same, so callers may keep it.
  * @param bits of each token, 0 for removed ones; widths that the array serves
@@ -54,7 +48,15 @@ export function headOutcome(
   if (misfit !== undefined) return misfit;
   const parts = tokenParts(bits, config);
   const plan = headTiles(config, parts, sizes);
-  const run = fidelity === 'cycle' ? playTiles(config, plan) : estimateTiles(config, plan);
+  const run: ArrayRun =
+    fidelity === 'cycle'
+      ? playTiles(config, plan)
+      : {
+          ...NO_RUN,
+          cycles: estimateTiles(plan.tiles, config),
+          busy: plan.partProducts,
+          tiles: plan.tiles.length,
+        };
   const { peBits } = config.array;
   const tokens = parts.length;
   const scores = tokens * tokens;
@@ -122,16 +124,19 @@ export function headOutcome(
 
 /** Bytes that a head takes in the buffers, at its tokens' widths. */
 function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim }: HeadSizes) {
-  const widths = Array.from(bits).filter((width) => width > 0);
-  const resident = total(widths);
-  const steps = widths.length * config.scaleBits;
-  const widest = Math.max(0, ...widths);
-  const rows = 2 * Math.min(config.array.rows, widths.length);
+  let [kept, resident, widest] = [0, 0, 0];
+  for (const width of bits) {
+    if (width > 0) kept++;
+    if (width > widest) widest = width;
+    resident += width;
+  }
+  const steps = kept * config.scaleBits;
+  const rows = 2 * Math.min(config.array.rows, kept);
   return {
     queryBytes: Math.ceil((rows * (headDim * widest + config.scaleBits)) / 8),
     keyBytes: Math.ceil((resident * headDim + steps) / 8),
     valueBytes: Math.ceil((resident * valueDim + steps) / 8),
-    scoreBytes: Math.ceil((rows * widths.length * config.softmax.bits) / 8),
+    scoreBytes: Math.ceil((rows * kept * config.softmax.bits) / 8),
   };
 }
 

@@ -53,7 +53,7 @@ export function headTiles(config: TilingConfig, parts: readonly number[], { head
   const weightParts = probabilities.width === 'token' ? own : own.slice().fill(probabilities.bits / array.peBits);
   const queries = inTiles(config, own, array.rows);
   const keys = inTiles(config, own, array.columns);
-  const weights = inTiles(config, weightParts, array.rows);
+  const weights = weightParts === own ? queries : inTiles(config, weightParts, array.rows);
   const features = inTiles(config, new Uint8Array(valueDim).fill(1), array.columns);
   const uniform = new Uint8Array(headDim).fill(1);
   // Halves of a value follow each other; the probability stays for both.

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { addRuns, NO_RUN, playStream } from '../../src/simulator/vssa-array.js';
 import { STALL_RELIEFS, vssaSchema } from '../../src/simulator/vssa-config.js';
-import { estimateStream } from '../../src/simulator/vssa-fast.js';
+import { estimateStream } from '../../src/simulator/vssa-corners.js';
+import { estimateTiles } from '../../src/simulator/vssa-fast.js';
 import { playTiles } from '../../src/simulator/vssa-head.js';
 import { referenceTile, type Tile, total } from '../../src/simulator/vssa-reference.js';
 import { headTiles, tokenParts } from '../../src/simulator/vssa-tiles.js';
@@ -93,14 +94,53 @@ describe('the kernel', () => {
   });
 });
 
-test('the closed form is exact for a tile whose operands come widest first, with equal steps', () => {
-  const descending = (most: number) => factors(3, most).map((all) => all.toSorted((a, b) => b - a));
-  fc.assert(
-    fc.property(descending(6), descending(7), fc.integer({ min: 1, max: 20 }), (rows, columns, steps) => {
-      const tile = { rows, columns, steps: uniform(steps) };
-      expect(estimateStream([tile])).toBe(referenceTile(tile, 1).cycles);
-    }),
-  );
+describe('the closed form', () => {
+  const array = { rows: 6, columns: 7, peBits: 4 };
+
+  test('is exact for a tile with equal steps, in any order, whatever the links', () => {
+    const factor = factors(2, 7);
+    fc.assert(
+      fc.property(factor, factor, fc.integer({ min: 1, max: 20 }), fc.integer({ min: 0, max: 3 }), (...sizes) => {
+        const [rows, columns, steps, linkDepth] = sizes;
+        const tile = { rows, columns, steps: uniform(steps) };
+        const config = { array: { ...array, linkDepth }, stallRelief: 'none' } as const;
+        expect(estimateTiles([tile], config)).toBe(referenceTile(tile, linkDepth).cycles);
+      }),
+    );
+  });
+
+  test('is exact for any stream where links are without bound', () => {
+    fc.assert(
+      fc.property(fc.array(anyTile, { minLength: 1, maxLength: 6 }), (tiles) => {
+        expect(estimateStream(tiles, 0)).toBe(playStream({ ...array, linkDepth: 0 }, tiles).cycles);
+      }),
+    );
+  });
+
+  test('is the length of a path through the recurrence where tokens are grouped: never too long, and seldom too short', () => {
+    const errors: number[] = [];
+    const anyHead = fc.record({
+      stallRelief: fc.constantFrom('grouped', 'chained', 'halved'),
+      array: fc.record({
+        rows: fc.integer({ min: 1, max: 9 }),
+        columns: fc.integer({ min: 1, max: 9 }),
+        linkDepth: fc.integer({ min: 0, max: 4 }),
+      }),
+    });
+    fc.assert(
+      fc.property(anyHead, anyBits(40), fc.integer({ min: 1, max: 20 }), (given, bits, dim) => {
+        const config = vssaSchema.parse(given);
+        const parts = tokenParts(bits, config);
+        if (parts.length === 0) return;
+        const { tiles } = headTiles(config, parts, { headDim: dim, valueDim: dim });
+        const error = estimateTiles(tiles, config) / playTiles(config, { tiles }).cycles - 1;
+        expect(error).toBeLessThanOrEqual(0);
+        errors.push(-error);
+      }),
+      { numRuns: 300, seed: 1 },
+    );
+    expect(total(errors) / errors.length).toBeLessThan(0.005);
+  });
 });
 
 test('a head’s tiles hold every product once, and what they move is what each tile takes in', () => {
