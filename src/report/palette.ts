@@ -40,6 +40,11 @@ export const WHITE_TEXT_FROM = 0.55;
 /** The numbers in the paler cells. */
 export const HEAT_INK = '#0b1a2b';
 
+/** The shade of a width in bits, the same in every figure: removed, up to 4, up to 8, wider. */
+export function widthShade(bits: number): string {
+  return HEAT[Math.min(HEAT.length - 1, Math.ceil(bits / 4))]!;
+}
+
 /** `n` ordered colours, for layers. */
 export function ramp(n: number): string[] {
   return Array.from({ length: n }, (_, index) => {

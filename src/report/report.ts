@@ -26,7 +26,7 @@ import { type HtmlValue, html, printable } from './html.js';
 import { type DrawnFigure, figureHtml, page, type Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { withRatios } from './ratios.js';
-import { searchTable, shapesTable } from './sections/comparison.js';
+import { searchTable, shapesTable, tracesNote } from './sections/comparison.js';
 import {
   configurations,
   conservationSection,
@@ -68,7 +68,7 @@ export async function renderReport(result: RunResult): Promise<Report> {
     ]),
     await searchSection(gallery, result),
     shapesSection(result),
-    await machinesSection(gallery, machines, perfetto !== undefined),
+    await machinesSection(gallery, machines, perfetto !== undefined, tracesNote(result)),
     constantsSection(machines),
     conservationSection(machines),
     remarksSection(result.remarks, machines),
@@ -166,12 +166,13 @@ async function machinesSection(
   gallery: Gallery,
   machines: readonly SimulationResult[],
   hasPerfetto: boolean,
+  note?: HtmlValue,
 ): Promise<Section | undefined> {
   if (machines.length === 0) return undefined;
   return {
     id: 'machines',
     title: 'Machines',
-    body: html`${await gallery.showAll(histogramFigures(machines))}${countsTable(machines)}
+    body: html`${note}${await gallery.showAll(histogramFigures(machines))}${countsTable(machines)}
 ${await gallery.show(energyFigure(machines))}${energyTable(machines)}
 ${await gallery.show(areaFigure(machines))}${areaTable(machines)}
 ${await gallery.show(utilisationFigure(machines))}${await gallery.showAll([

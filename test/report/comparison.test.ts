@@ -1,92 +1,17 @@
 /** What reports show of token widths, searches, rivals, other models' sizes, and waiting arrays. */
 import { describe, expect, it } from 'vitest';
-import type { RunResult, SearchOutcome } from '../../src/experiment/result.js';
+import type { SearchOutcome } from '../../src/experiment/result.js';
 import { searchesOf, searchProgressFigure, searchTrialsFigure } from '../../src/report/figures/search.js';
 import { tokenWidthsFigure } from '../../src/report/figures/token-widths.js';
 import { wavefrontFigures } from '../../src/report/figures/wavefronts.js';
 import { widthSharesFigure } from '../../src/report/figures/width-shares.js';
 import { bestSoFar, interval } from '../../src/report/over-seeds.js';
 import { renderReport } from '../../src/report/report.js';
+import { comparisonRun, search } from './comparison-fixture.js';
 import { runResult } from './fixture.js';
 
-const trial = (index: number, cost: number, accuracy: number) => ({ point: [index], cost, accuracy });
-
-const search: SearchOutcome = {
-  machine: 'vssa',
-  minimised: 'energy-delay',
-  accuracyBudget: 0.01,
-  dimensions: [{ name: 'layer 1, <kept>', values: [1, 0.5, 0.25] }],
-  calibration: { examples: 100, baseline: 0.9 },
-  confirmation: { examples: 200, baseline: 0.88 },
-  referenceCost: 1e6,
-  samplers: [
-    {
-      name: 'bayesian',
-      runs: [
-        { seed: 1, trials: [trial(0, 1, 0.9), trial(2, 0.2, 0.7), trial(1, 0.5, 0.89)] },
-        { seed: 2, trials: [trial(2, 0.2, 0.7), trial(0, 1, 0.9), trial(1, 0.5, 0.89)] },
-      ],
-    },
-    { name: 'random', runs: [{ seed: 1, trials: [trial(1, 0.5, 0.89)] }] },
-  ],
-  chosen: { ...trial(1, 0.5, 0.89), confirmed: 0.875, rejected: 3 },
-};
-
 const plain = runResult();
-const run: RunResult = {
-  ...plain,
-  widthShares: [
-    { layer: 0, shares: [{ bits: 8, share: 1 }] },
-    {
-      layer: 1,
-      shares: [
-        { bits: 4, share: 0.75 },
-        { bits: 0, share: 0.25 },
-      ],
-    },
-  ],
-  tokenWidths: [
-    {
-      sequence: 4,
-      tokens: ['a', '<b>', ' '],
-      layers: [
-        { layer: 0, bits: [8, 8, 8] },
-        { layer: 1, bits: [8, 4, 0] },
-      ],
-    },
-  ],
-  search,
-  rivals: [
-    {
-      technique: { name: 'spatten', options: {} },
-      accuracy: 0.85,
-      pruningRate: 0.4,
-      pruned: 'values never used',
-      trace: { file: 'rival-1.trace', sequences: 4, bytes: 100 },
-      machines: [plain.machines.filter(({ feasible }) => feasible).at(-1)!.name],
-    },
-  ],
-  shapes: [
-    {
-      model: 'bert-base',
-      tokens: 128,
-      machines: [
-        { name: 'vssa', feasible: true, cycles: 1000, energyPicojoules: 5e6, speedup: 1, energyRatio: 1 },
-        {
-          name: 'small',
-          feasible: false,
-          machine: 'vssa',
-          resource: 'K buffer',
-          demand: 2,
-          bound: 1,
-          unit: 'bytes',
-          levers: [],
-        },
-      ],
-    },
-  ],
-  equal: 'area',
-};
+const run = comparisonRun();
 
 describe('widths of tokens', () => {
   it('are a cell for each token and layer', () => {
@@ -162,4 +87,63 @@ it('a report says which technique’s trace a machine played, what is by shape o
       `search-${run.technique.name}-trials`,
     ]),
   );
+});
+
+describe('a rival’s machine', () => {
+  const rival = run.rivals![0]!;
+  const machine = rival.machines[0]!;
+  const headline = (html: string) => /id="summary"[\s\S]*?<p>([\s\S]*?)<\/p>/.exec(html)![1]!;
+
+  it('is not in the sentence about the run’s own technique, not even when it is the fastest', async () => {
+    const machines = run.machines.map((one) => (one.name === machine ? { ...one, speedup: 1e3 } : one));
+    const { html } = await renderReport({ ...run, machines } as never);
+    expect(headline(html)).not.toContain(machine);
+    expect(headline((await renderReport({ ...run, rivals: [] })).html)).toContain(machine);
+  });
+
+  it('says whose trace it played beside figures of machines, and whose shares beside other models’ sizes', async () => {
+    const { html } = await renderReport(run);
+    expect(html).toMatch(new RegExp(`<section id="machines"[^]*?<p>[^<]*the trace of spatten on ${machine}\\.`));
+    expect(html).toMatch(new RegExp(`vssa<small>shares of ${run.technique.name}</small>`));
+  });
+
+  it('of a technique that comes twice keeps figures and bars apart', async () => {
+    const twice = { ...rival, search, widthShares: run.widthShares };
+    const result = { ...run, rivals: [twice, twice] };
+    const names = (await renderReport(result)).figures.map(({ name }) => name);
+    expect(new Set(names).size).toBe(names.length);
+    const rows = widthSharesFigure(result)!.rows;
+    expect([...new Set(rows.map(({ technique }) => technique))]).toEqual([
+      run.technique.name,
+      'spatten',
+      'spatten (2)',
+    ]);
+  });
+});
+
+it('a width has one colour in all figures of a report', () => {
+  const rival = { ...run.rivals![0]!, widthShares: [{ layer: 0, shares: [{ bits: 12, share: 1 }] }] };
+  const shades = (figure: unknown) => {
+    const found = /"domain":(\[[\d,]+\]),"range":(\[[^\]]+\])/.exec(JSON.stringify(figure))!;
+    const [widths, range] = [JSON.parse(found[1]!), JSON.parse(found[2]!)] as [number[], string[]];
+    return new Map(widths.map((bits, index) => [bits, range[index]]));
+  };
+  const shares = shades(widthSharesFigure({ ...run, rivals: [rival] })!.spec);
+  for (const [bits, shade] of shades(tokenWidthsFigure(run)!.spec)) expect(shares.get(bits)).toBe(shade);
+  expect(new Set(shares.values()).size).toBe(4);
+});
+
+it('long texts go on in the next line, and their data is whole', () => {
+  const tokens = Array.from({ length: 200 }, () => 'word');
+  const layers = [{ layer: 0, bits: tokens.map(() => 8) }];
+  const { rows, spec, caption } = tokenWidthsFigure({ tokenWidths: [{ sequence: 0, tokens, layers }] })!;
+  expect(rows).toHaveLength(200);
+  expect((spec as unknown as { vconcat: unknown[] }).vconcat).toHaveLength(4);
+  expect(caption).toContain('the first 160 tokens are drawn');
+});
+
+it('equal results give equal bytes', async () => {
+  const [first, second] = await Promise.all([renderReport(run), renderReport(comparisonRun())]);
+  expect(first.html === second.html).toBe(true);
+  expect(first.figures).toEqual(second.figures);
 });

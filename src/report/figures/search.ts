@@ -3,8 +3,9 @@ import type { RunResult, SearchOutcome } from '../../experiment/result.js';
 import { percent, plain } from '../format.js';
 import { bestSoFar, interval } from '../over-seeds.js';
 import { colours, series } from '../palette.js';
+import { techniqueNames } from '../techniques.js';
 import { legendColumns } from '../vega.js';
-import { FIGURE_WIDTH, type Figure } from './types.js';
+import { FIGURE_WIDTH, type Figure, slug } from './types.js';
 
 const PLOT_WIDTH = FIGURE_WIDTH - 90;
 
@@ -14,14 +15,12 @@ export interface Searched {
   readonly search: SearchOutcome;
 }
 
-export const searchesOf = ({
-  technique,
-  search,
-  rivals = [],
-}: Pick<RunResult, 'technique' | 'search' | 'rivals'>): Searched[] =>
-  [{ technique, search }, ...rivals].flatMap(({ technique: { name }, search: found }) =>
-    found ? [{ technique: name, search: found }] : [],
+export function searchesOf(result: Pick<RunResult, 'technique' | 'search' | 'rivals'>): Searched[] {
+  const names = techniqueNames(result);
+  return [result, ...(result.rivals ?? [])].flatMap(({ search }, index) =>
+    search ? [{ technique: names[index]!, search }] : [],
   );
+}
 
 const QUANTITIES: Readonly<Record<SearchOutcome['minimised'], string>> = {
   cycles: 'cycles',
@@ -59,7 +58,7 @@ export function searchProgressFigure({ technique, search }: Searched): Figure | 
   const scale = { type: 'log', nice: false, padding: 8 } as const;
   const color = samplerColour(search);
   return {
-    name: `search-${technique}`,
+    name: `search-${slug(technique)}`,
     title: `Searching the options of ${technique}`,
     caption:
       `Lowest ${costName(search)} so far that keeps the accuracy budget of ${percent(search.accuracyBudget)}, relative to the ` +
@@ -139,7 +138,7 @@ export function searchTrialsFigure({ technique, search }: Searched): Figure {
   } as const;
   const least = calibration.baseline - accuracyBudget;
   return {
-    name: `search-${technique}-trials`,
+    name: `search-${slug(technique)}-trials`,
     title: `What the trials of ${technique} cost`,
     caption:
       `Each point is a trial on ${calibration.examples} validation examples: ${costName(search)}, relative to the point that ` +

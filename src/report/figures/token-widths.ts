@@ -1,13 +1,15 @@
 /** Which tokens of a text got which width, layer by layer. */
 import type { RunResult, TokenWidthsExample } from '../../experiment/result.js';
-import { HEAT, HEAT_INK } from '../palette.js';
+import { HEAT_INK, widthShade } from '../palette.js';
 import { FIGURE_WIDTH, type Figure } from './types.js';
 
 /** Widths of a cell in px. */
 const CELL = { widest: 34, narrowest: 16 };
-const TEXT_FROM_BITS_SHARE = 0.5;
-/** Bits that the darkest shade stands for at least, so that texts of few bits do not look like texts of many. */
-const DARKEST_BITS = 8;
+/** Tokens of a line, so that the letters keep their size; and of a text, so that the drawing stays a drawing. */
+const LINE_TOKENS = 40;
+const DRAWN_TOKENS = 160;
+/** Widths from here on have a shade that takes white digits. */
+const WHITE_TEXT_FROM_BITS = 5;
 
 export function tokenWidthsFigure({ tokenWidths = [] }: Pick<RunResult, 'tokenWidths'>): Figure | undefined {
   const rows = tokenWidths.flatMap(({ sequence, tokens, layers }) =>
@@ -16,13 +18,12 @@ export function tokenWidthsFigure({ tokenWidths = [] }: Pick<RunResult, 'tokenWi
     ),
   );
   if (rows.length === 0) return undefined;
-  const widest = Math.max(DARKEST_BITS, ...rows.map(({ bits }) => bits));
   const widths = [...new Set(rows.map(({ bits }) => bits))].sort((a, b) => a - b);
   const colour = {
     field: 'bits',
     type: 'ordinal' as const,
     title: 'bits',
-    scale: { domain: widths, range: widths.map((bits) => shade(bits / widest)) },
+    scale: { domain: widths, range: widths.map(widthShade) },
     legend: { orient: 'top' as const, symbolStrokeColor: '#8c959f', symbolStrokeWidth: 1 },
   };
   return {
@@ -30,19 +31,37 @@ export function tokenWidthsFigure({ tokenWidths = [] }: Pick<RunResult, 'tokenWi
     title: 'Width of each token, layer by layer',
     caption:
       'Texts of the test split, token by token from left to right, and the bits that each layer gave them; 0 bits: the ' +
-      'token is removed. Widths follow what attention gave a token in the layers before.',
+      'token is removed. Widths follow what attention gave a token in the layers before.' +
+      (tokenWidths.some(({ tokens }) => tokens.length > DRAWN_TOKENS)
+        ? ` Of longer texts, the first ${DRAWN_TOKENS} tokens are drawn; all are in the data.`
+        : ''),
     rows,
     spec: {
       spacing: 26,
-      vconcat: tokenWidths.map((example) => panel(example, widest, colour)),
+      vconcat: tokenWidths.flatMap((example) => lines(example).map((line) => panel(line, colour))),
       resolve: { legend: { color: 'shared' } },
     },
   };
 }
 
-const shade = (share: number): string => HEAT[Math.round(share * (HEAT.length - 1))]!;
+interface Line extends TokenWidthsExample {
+  readonly title: string;
+}
 
-function panel({ sequence, tokens, layers }: TokenWidthsExample, widest: number, colour: object) {
+function lines({ sequence, tokens, layers }: TokenWidthsExample): Line[] {
+  const drawn = Math.min(tokens.length, DRAWN_TOKENS);
+  return Array.from({ length: Math.ceil(drawn / LINE_TOKENS) }, (_, index) => {
+    const range = [index * LINE_TOKENS, Math.min(drawn, (index + 1) * LINE_TOKENS)] as const;
+    return {
+      title: `test text ${sequence}${drawn > LINE_TOKENS ? `, tokens ${range[0] + 1} to ${range[1]}` : ''}`,
+      sequence,
+      tokens: tokens.slice(...range),
+      layers: layers.map(({ layer, bits }) => ({ layer, bits: bits.slice(...range) })),
+    };
+  });
+}
+
+function panel({ title, tokens, layers }: Line, colour: object) {
   const step = Math.max(CELL.narrowest, Math.min(CELL.widest, Math.floor((FIGURE_WIDTH - 60) / tokens.length)));
   const texts = tokens.map((token) => token.trim() || '·');
   const values = layers.flatMap(({ layer, bits }) =>
@@ -50,7 +69,7 @@ function panel({ sequence, tokens, layers }: TokenWidthsExample, widest: number,
       layer,
       position,
       bits: width,
-      dark: width / widest > TEXT_FROM_BITS_SHARE,
+      dark: width >= WHITE_TEXT_FROM_BITS,
       label: `layer ${layer}, "${texts[position]}": ${width} bits`,
     })),
   );
@@ -70,7 +89,7 @@ function panel({ sequence, tokens, layers }: TokenWidthsExample, widest: number,
   } as const;
   const y = { field: 'layer', type: 'ordinal', title: 'layer', axis: { ticks: false, domain: false } } as const;
   return {
-    title: { text: `test text ${sequence}`, anchor: 'start' as const, frame: 'group' as const, offset: 8 },
+    title: { text: title, anchor: 'start' as const, frame: 'group' as const, offset: 8 },
     data: { values },
     width: { step },
     height: { step: 20 },

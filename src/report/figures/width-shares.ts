@@ -1,20 +1,21 @@
 /** Share of the tokens at each width, by layer, for each technique that gives tokens widths. */
 import type { RunResult, WidthShares } from '../../experiment/result.js';
 import { percent } from '../format.js';
-import { HEAT } from '../palette.js';
+import { widthShade } from '../palette.js';
+import { techniqueNames } from '../techniques.js';
 import type { Figure } from './types.js';
 
 type Result = Pick<RunResult, 'widthShares' | 'technique' | 'rivals'>;
 
-export function widthSharesFigure({ widthShares, technique, rivals = [] }: Result): Figure | undefined {
-  const all = [
-    { name: technique.name, widthShares },
-    ...rivals.map(({ technique: { name }, ...rival }) => ({ name, ...rival })),
-  ];
+export function widthSharesFigure(result: Result): Figure | undefined {
+  const names = techniqueNames(result);
+  const all = [result, ...(result.rivals ?? [])].map(({ widthShares }, index) => ({
+    name: names[index]!,
+    widthShares,
+  }));
   const rows = all.flatMap(({ name, widthShares: shares = [] }) => rowsOf(name, shares));
   if (rows.length === 0) return undefined;
   const widths = [...new Set(rows.map(({ bits }) => bits))].sort((a, b) => b - a);
-  const widest = widths[0]!;
   const values = rows.map((row) => ({
     ...row,
     label: `${row.technique}, layer ${row.layer}: ${percent(row.share)} of the tokens at ${row.bits} bits`,
@@ -48,7 +49,7 @@ export function widthSharesFigure({ widthShares, technique, rivals = [] }: Resul
             title: 'bits',
             scale: {
               domain: widths,
-              range: widths.map((bits) => HEAT[Math.round((bits / widest) * (HEAT.length - 1))]!),
+              range: widths.map(widthShade),
             },
           },
           description: { field: 'label' },

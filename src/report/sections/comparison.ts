@@ -4,6 +4,7 @@ import { costName, type Searched } from '../figures/search.js';
 import { count, energy, percent, plain, points, ratio } from '../format.js';
 import { type Html, html, htmlTable } from '../html.js';
 import { infeasibility } from '../machine-columns.js';
+import { rivalTraces, techniqueNames, traces } from '../techniques.js';
 
 /** The chosen value of each dimension, and how well it keeps the budget. */
 export function searchTable({ technique, search }: Searched): Html {
@@ -37,14 +38,18 @@ export function searchTable({ technique, search }: Searched): Html {
 export function rivalsTable(result: RunResult): Html | undefined {
   const { rivals = [], accuracy, machines } = result;
   if (rivals.length === 0) return undefined;
-  const others = new Set(rivals.flatMap((rival) => rival.machines));
+  const others = rivalTraces(result);
   const own = machines.map(({ name }) => name).filter((name) => !others.has(name));
-  const rows = [{ ...result, accuracy: accuracy.adapted, machines: own }, ...rivals.map((rival) => ({ ...rival }))];
+  const names = techniqueNames(result);
+  const rows = [{ ...result, accuracy: accuracy.adapted, machines: own }, ...rivals].map((row, index) => ({
+    ...row,
+    name: names[index]!,
+  }));
   return htmlTable(
     `Techniques on the same trained baseline (${percent(accuracy.baseline, 2)}), each measured on the same ` +
       `${count(accuracy.examples)} test examples. A machine plays the trace of the technique in its line, and of no other.`,
     [
-      { header: 'technique', cell: ({ technique }) => technique.name },
+      { header: 'technique', cell: ({ name }) => name },
       { header: 'accuracy', numeric: true, cell: (row) => percent(row.accuracy, 2) },
       { header: 'against baseline', numeric: true, cell: (row) => points(row.accuracy - accuracy.baseline) },
       {
@@ -58,7 +63,9 @@ export function rivalsTable(result: RunResult): Html | undefined {
   );
 }
 
-export function shapesTable({ shapes = [], model }: Pick<RunResult, 'shapes' | 'model'>): Html | undefined {
+export function shapesTable(result: Pick<RunResult, 'shapes' | 'model' | 'technique' | 'rivals'>): Html | undefined {
+  const { shapes = [], model, technique } = result;
+  const others = rivalTraces(result);
   if (shapes.length === 0) return undefined;
   const rows = shapes.flatMap((shape) => shape.machines.map((machine) => ({ ...shape, machine })));
   const of = (cell: (machine: Extract<ShapeOutcome['machines'][number], { feasible: true }>) => string) => ({
@@ -66,7 +73,7 @@ export function shapesTable({ shapes = [], model }: Pick<RunResult, 'shapes' | '
     cell: ({ machine }: (typeof rows)[number]) => (machine.feasible ? cell(machine) : '–'),
   });
   return htmlTable(
-    `By shape: the shares of token widths that ${model.name} needed here, layer by relative depth, on the sizes of other ` +
+    `By shape: the shares that ${model.name} needed here under the technique in small print, layer by relative depth, on the sizes of other ` +
       'models. Nothing of those models was run, so nothing is known of their accuracy. Attention of one sequence after the ' +
       'other, at fast fidelity where the machine has it; of decoders, the first pass over a prompt.',
     [
@@ -74,7 +81,9 @@ export function shapesTable({ shapes = [], model }: Pick<RunResult, 'shapes' | '
       {
         header: 'machine',
         cell: ({ machine }) =>
-          machine.feasible ? machine.name : html`${machine.name}<small>infeasible: ${infeasibility(machine)}</small>`,
+          html`${machine.name}<small>shares of ${others.get(machine.name) ?? technique.name}${
+            !machine.feasible && `; infeasible: ${infeasibility(machine)}`
+          }</small>`,
       },
       { header: 'cycles', ...of(({ cycles }) => count(cycles)) },
       { header: 'energy', ...of(({ energyPicojoules }) => energy(energyPicojoules)) },
@@ -83,6 +92,18 @@ export function shapesTable({ shapes = [], model }: Pick<RunResult, 'shapes' | '
     ],
     rows,
   );
+}
+
+/** Whose trace each machine played, where there are several. */
+export function tracesNote(result: RunResult): Html | undefined {
+  const played = [...traces(result)];
+  if (played.length === 0) return undefined;
+  const of = techniqueNames(result).map((technique) => {
+    const machines = played.filter(([, name]) => name === technique).map(([machine]) => machine);
+    return `the trace of ${technique} on ${machines.join(', ')}`;
+  });
+  return html`<p>In all figures and tables below, what was played is ${of.join('; ')}.</p>
+`;
 }
 
 /** What machines were made equal in. */

@@ -18,6 +18,7 @@ import { type Html, type HtmlColumn, html, htmlTable } from '../html.js';
 import { infeasibility } from '../machine-columns.js';
 import type { Section } from '../page.js';
 import { referenceMachine, seconds } from '../ratios.js';
+import { rivalTraces, traces } from '../techniques.js';
 import { equalNote, rivalsTable } from './comparison.js';
 
 type Feasible = Extract<MachineOutcome, { feasible: true }>;
@@ -27,7 +28,7 @@ export function summarySection(result: RunResult): Section {
     id: 'summary',
     title: 'Summary',
     body: html`<p>${headline(result)}</p>
-${tiles(result)}${rivalsTable(result)}${machineTable(result.machines, tracesOf(result))}${equalNote(result)}${metricsTable(result)}`,
+${tiles(result)}${rivalsTable(result)}${machineTable(result.machines, traces(result))}${equalNote(result)}${metricsTable(result)}`,
   };
 }
 
@@ -42,7 +43,11 @@ const MOST_IN_SENTENCE = 3;
 function headline(result: RunResult): string {
   const { accuracy, machines, data } = result;
   const reference = referenceMachine(machines);
-  const others = machines.filter((machine): machine is Feasible => machine.feasible && machine !== reference);
+  // The sentence is about the run's own technique: machines that played a rival's trace stand in the tables.
+  const rivals = rivalTraces(result);
+  const others = machines.filter(
+    (machine): machine is Feasible => machine.feasible && machine !== reference && !rivals.has(machine.name),
+  );
   const named = others.length > MOST_IN_SENTENCE ? [others.reduce((a, b) => (b.speedup > a.speedup ? b : a))] : others;
   const gains = named.map(
     (machine) =>
@@ -59,14 +64,6 @@ function headline(result: RunResult): string {
     `${data.name} at a change of ${points(accuracy.adapted - accuracy.baseline)} in ${data.metric}.` +
     (reference && gains.length > 0 ? ` Against ${reference.name}, ${gains.join('; ')}.` : '')
   );
-}
-
-/** Which technique's trace each machine played, where there is more than one. */
-function tracesOf({ rivals = [], technique, machines }: RunResult): Map<string, string> {
-  if (rivals.length === 0) return new Map();
-  const played = new Map(machines.map(({ name }) => [name, technique.name]));
-  for (const rival of rivals) for (const name of rival.machines) played.set(name, rival.technique.name);
-  return played;
 }
 
 function tiles(result: RunResult): Html {
