@@ -75,7 +75,15 @@ export interface ArrayShape {
  * Plays tiles in one stream: the operands of a tile follow those of the one before at once, and sums move aside into
  * a second register. A single tile is a stream of its own. Tiles are at most as large as the array, and not empty.
  */
-export function playStream({ rows, columns, linkDepth }: ArrayShape, tiles: readonly Tile[]): ArrayRun {
+export const playStream = (shape: ArrayShape, tiles: readonly Tile[]): ArrayRun => play(shape, tiles).run;
+
+/** The same; @returns the cycle in which each PE of the array finished its last step, row by row; 0 for PEs without one */
+export function finishesOf(shape: ArrayShape, tiles: readonly Tile[]): Int32Array {
+  return play(shape, tiles).finishes.slice();
+}
+
+/** @returns finishes that hold until the next call */
+function play({ rows, columns, linkDepth }: ArrayShape, tiles: readonly Tile[]) {
   kernel ??= instantiate<Exports>(wasmBase64);
   const { exports, memory, heap } = kernel;
   const longest = tiles.reduce((most, { steps }) => Math.max(most, steps.length), 0);
@@ -124,25 +132,27 @@ export function playStream({ rows, columns, linkDepth }: ArrayShape, tiles: read
     sums.peSteps += tile.rows.length * tile.columns.length * tile.steps.length;
     markUsed(used, tile, columns);
   }
+  const finishes = words.subarray(finish / INTEGER, finish / INTEGER + rows * columns);
   let cycles = 0;
-  let finishes = 0;
+  let finished = 0;
   let pes = 0;
   for (let i = 0; i < usedRows; i++) {
     for (let j = 0; j < usedColumns; j++) {
       if (used[i * columns + j] === 0) continue;
-      const last = words[finish / INTEGER + i * columns + j]!;
+      const last = finishes[i * columns + j]!;
       cycles = Math.max(cycles, last);
-      finishes += last;
+      finished += last;
       pes++;
     }
   }
-  return {
+  const run: ArrayRun = {
     ...sums,
     cycles,
-    drain: pes * cycles - finishes,
+    drain: pes * cycles - finished,
     unused: (rows * columns - pes) * cycles,
     tiles: tiles.length,
   };
+  return { run, finishes };
 }
 
 /** PEs that a stream uses at all: small tiles leave some out. */

@@ -104,7 +104,10 @@ export class VssaTotals {
         remarks: this.#remarks(),
       }),
       timelineOf: 'the first steps of a tile, on the PEs of its diagonal',
-      ...(this.#example && { wavefronts: wavefronts(this.config, this.#example.bits, this.#example.sizes) }),
+      ...(this.#example !== undefined &&
+        isMixed(this.#example.tile) && {
+          wavefronts: wavefronts(this.config, this.#example.bits, this.#example.sizes),
+        }),
       stalls,
     };
   }

@@ -1,46 +1,51 @@
-/** An example of the array's waiting, for pictures: the first row of score tiles of a head, before and after grouping. */
+/** An example of the array's waiting, for pictures: scores of a head's first tokens, before and after relief from stalls. */
 import type { Wavefront } from './types.js';
-import type { StallRelief, VssaConfig } from './vssa-config.js';
-import { referenceTile, type Tile } from './vssa-reference.js';
+import { finishesOf } from './vssa-array.js';
+import { isStreamed, type StallRelief, type VssaConfig } from './vssa-config.js';
+import { largest, type Tile, total } from './vssa-reference.js';
 import { type HeadSizes, headTiles, tokenParts } from './vssa-tiles.js';
 
-const SHOWN: readonly (readonly [StallRelief, string])[] = [
-  ['none', 'tokens in their order'],
-  ['grouped', 'tokens of equal width together'],
-];
+const TITLES: Readonly<Record<StallRelief, string>> = {
+  none: 'tokens in their order',
+  grouped: 'tokens of equal width together',
+  chained: 'together, tiles without a break',
+  halved: 'together, without a break, in halves',
+};
 
-/** Tile after tile, by the recurrence; reliefs beyond grouping are not shown. */
+/** Tokens that an example has at most, in tiles of the array's longer side. */
+const EXAMPLE_TILES = 4;
+
+/**
+ * All scores between the first tokens of a head, so that PEs do the same work in total, with and without the configured
+ * relief; against grouping where none is configured.
+ */
 export function wavefronts(config: VssaConfig, bits: Uint8Array, sizes: HeadSizes): Wavefront[] {
-  return SHOWN.map(([stallRelief, title]) => {
+  const { rows, columns } = config.array;
+  const kept = bits.filter((width) => width > 0).subarray(0, EXAMPLE_TILES * Math.max(rows, columns));
+  const relief = config.stallRelief === 'none' ? 'grouped' : config.stallRelief;
+  return (['none', relief] as const).map((stallRelief) => {
     const own = { ...config, stallRelief };
-    const { tiles, kinds } = headTiles(own, tokenParts(bits, own), sizes);
+    const { tiles, kinds } = headTiles(own, tokenParts(kept, own), sizes);
     const scores = tiles.filter((_, at) => kinds[at] === 'scores');
-    return { title, ...played(scores.slice(0, tilesOfARow(scores)), own) };
+    return { title: TITLES[stallRelief], ...played(isStreamed(own) ? [scores] : scores.map((tile) => [tile]), own) };
   });
 }
 
-/** Tiles of the same queries as the first. */
-function tilesOfARow(tiles: readonly Tile[]): number {
-  const end = tiles.findIndex(({ rows }) => rows !== tiles[0]!.rows);
-  return end < 0 ? tiles.length : end;
-}
-
-function played(tiles: readonly Tile[], { array }: VssaConfig): Omit<Wavefront, 'title'> {
-  const { rows, columns, linkDepth } = array;
+/** Streams of tiles one after the other. */
+function played(streams: readonly (readonly Tile[])[], { array }: VssaConfig): Omit<Wavefront, 'title'> {
+  const { rows, columns } = array;
   const worked = new Array<number>(rows * columns).fill(0);
   const finished = new Array<number>(rows * columns).fill(0);
   let cycles = 0;
-  for (const tile of tiles) {
-    const run = referenceTile(tile, linkDepth);
-    const last = run.finish.at(-1)!;
-    for (const [i, row] of tile.rows.entries()) {
-      for (const [j, column] of tile.columns.entries()) {
-        const pe = i * columns + j;
-        for (const step of tile.steps) worked[pe]! += row * column * step;
-        finished[pe] = cycles + last[i]![j]!;
-      }
+  for (const tiles of streams) {
+    const finishes = finishesOf(array, tiles);
+    for (const [pe, finish] of finishes.entries()) if (finish > 0) finished[pe] = cycles + finish;
+    cycles += largest(finishes);
+    for (const tile of tiles) {
+      const steps = total(tile.steps);
+      for (const [i, row] of tile.rows.entries())
+        for (const [j, column] of tile.columns.entries()) worked[i * columns + j]! += row * column * steps;
     }
-    cycles += run.cycles;
   }
   return { rows, columns, worked, waited: worked.map((work) => cycles - work), finished, cycles };
 }

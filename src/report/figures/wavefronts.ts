@@ -27,7 +27,7 @@ function wavefrontFigure({ name, wavefronts = [] }: SimulationResult): Figure {
     name: `wavefront-${slug(name)}`,
     title: `Where the array of ${name} waits`,
     caption:
-      'Share of the time in which each PE waits while a row of tiles of an example passes through the array: for a slower ' +
+      'Share of the time in which each PE waits while the scores of an example’s first tokens are computed: for a slower ' +
       'neighbour, for room, or for the wave to reach it. The same tokens and the same scale on both sides.',
     rows,
     spec: {
