@@ -1,0 +1,42 @@
+/** A decoder that learns to speak after every layer: the language-model loss at each exit, weighted. */
+import { GraphBuilder } from '../graph/builder.js';
+import { addCrossEntropy } from '../graph/losses.js';
+import { float, type Graph, int } from '../graph/types.js';
+import { FINAL_NORM, outputLogits } from './gpt2.js';
+
+export interface ExitLosses {
+  readonly graph: Graph;
+  /** The weighted mean of the exits' losses. */
+  readonly loss: string;
+  /** Mean cross entropy in nats at each exit, the last layer's included. */
+  readonly exits: readonly string[];
+}
+
+/** Targets that do not count. */
+export const NO_TARGET = -100;
+
+/**
+ * Adds `targets` int64 [batch, tokens] (−100: none) and the loss at every exit. All exits share the final norm and the
+ * output embedding with the model's end, as ToEx needs it: an exit has no weights of its own.
+ * @param graph a decoder of `buildGpt2`
+ * @param weights one for each layer, not all 0
+ */
+export function addExitLosses(
+  graph: Graph,
+  weights: readonly number[],
+  { epsilon }: { readonly epsilon: number },
+): ExitLosses {
+  const b = new GraphBuilder(graph.name, graph);
+  const targets = b.input('targets', 'int64', ['batch', 'tokens']);
+  const norm = [`${FINAL_NORM}.weight`, `${FINAL_NORM}.bias`];
+  const exits = weights.map((_, layer) => {
+    if (layer === weights.length - 1) return addCrossEntropy(b, 'logits', targets, { ignoreIndex: NO_TARGET });
+    const attributes = { axis: int(-1), epsilon: float(epsilon) };
+    const normed = b.op('LayerNormalization', [`layer${layer}.output`, ...norm], attributes, `exit${layer}.normed`);
+    return addCrossEntropy(b, outputLogits(b, normed, `exit${layer}.logits`), targets, { ignoreIndex: NO_TARGET });
+  });
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  const terms = exits.flatMap((exit, i) => (weights[i] ? [b.mul(exit, b.constant(weights[i]! / total))] : []));
+  const loss = terms.reduce((sum, term) => b.add(sum, term));
+  return { graph: b.finish(), loss, exits };
+}
