@@ -58,6 +58,10 @@ export class FieldReader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  get isAtEnd(): boolean {
+    return this.#at === this.bytes.length;
+  }
+
   u8(): number {
     return this.#view.getUint8(this.#take(1));
   }

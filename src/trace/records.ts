@@ -82,8 +82,14 @@ const tokenBits: Codec<TokenBitsRecord> = {
 };
 
 const tokenExits: Codec<TokenExitsRecord> = {
-  writeFields: (r, to) => void to.u32(r.sequence).u32(r.layers),
-  readFields: (from) => ({ kind: 'token-exits', sequence: from.u32(), layers: from.u32() }),
+  writeFields: (r, to) => void to.u32(r.sequence).u32(r.layers).u32(r.prompt),
+  readFields(from) {
+    const fields = { kind: 'token-exits' as const, sequence: from.u32(), layers: from.u32() };
+    // Files from before there were prompts end here.
+    const prompt = from.isAtEnd ? 1 : from.u32();
+    if (prompt === 0) throw corrupt('A token-exits record has a prompt of no tokens.', from.offset);
+    return { ...fields, prompt };
+  },
   payload: (r) => [bytesOf16(r.exits)],
   payloadBytes: () => undefined,
   withPayload: (fields, payload) => ({ ...fields, exits: new Uint16Array(copy16(payload)) }),

@@ -61,11 +61,15 @@ export interface TokenBitsRecord {
   readonly bits: Uint8Array;
 }
 
-/** Number of decoder layers each token ran. Recorded by early exit. */
+/** Number of decoder layers each token ran at its own step. Recorded by early exit. */
 export interface TokenExitsRecord {
   readonly kind: 'token-exits';
   readonly sequence: number;
+  /** Layers of the decoder. */
   readonly layers: number;
+  /** The first `prompt` tokens were processed together, in one step, and have the same exit; at least 1. */
+  readonly prompt: number;
+  /** By position, 1 … layers. */
   readonly exits: Uint16Array;
 }
 

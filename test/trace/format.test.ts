@@ -121,8 +121,24 @@ describe('the trace format', () => {
     expect(decoder.skipped).toBe(1);
   });
 
+  it('reads exits from before there were prompts as having a prompt of one token, and none of no tokens', () => {
+    const exits: TraceRecord = { kind: 'token-exits', sequence: 7, layers: 2, prompt: 1, exits: Uint16Array.of(1, 2) };
+    const bytes = encodeRecord(exits);
+    const fieldsUntil = (end: number, prompt?: number) => {
+      const head = bytes.slice(0, end);
+      const view = new DataView(head.buffer);
+      view.setUint32(4, end - 12, true);
+      if (prompt !== undefined) view.setUint32(20, prompt, true);
+      const sum = new Uint8Array(Uint32Array.of(crc32(head)).buffer);
+      return joined([encodeHeader(header), head, sum, bytes.slice(28), encodeEnd(1)]);
+    };
+    expect(decoded(fieldsUntil(20)).records).toEqual([exits]);
+    expect(decoded(fieldsUntil(24, 2)).records).toEqual([{ ...exits, prompt: 2 }]);
+    expect(failure(() => decoded(fieldsUntil(24, 0))).code).toBe('TANDEM_TRACE_CORRUPT');
+  });
+
   it('reports bytes after the end, a wrong count, another version', () => {
-    const record = encodeRecord({ kind: 'token-exits', sequence: 0, layers: 2, exits: Uint16Array.of(1) });
+    const record = encodeRecord({ kind: 'token-exits', sequence: 0, layers: 2, prompt: 1, exits: Uint16Array.of(1) });
     const start = encodeHeader(header);
     expect(failure(() => decoded(joined([start, encodeEnd(0), Uint8Array.of(0)]))).code).toBe('TANDEM_TRACE_CORRUPT');
     expect(failure(() => decoded(joined([start, record, encodeEnd(2)]))).code).toBe('TANDEM_TRACE_CORRUPT');

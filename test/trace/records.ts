@@ -84,6 +84,7 @@ export const anyRecord: fc.Arbitrary<TraceRecord> = fc.oneof(
     kind: fc.constant('token-exits' as const),
     sequence: index,
     layers: index,
+    prompt: fc.integer({ min: 1, max: 0xffffffff }),
     exits: fc.uint16Array({ maxLength: 20 }),
   }),
 );
