@@ -46,8 +46,9 @@ export async function measureAdapted(
   const { runtime, trace, seed } = experiment;
   const { test } = prepared;
   const sequences = trace.sequences === 'all' ? test.ids.length : Math.min(trace.sequences, test.ids.length);
-  const { headsPerLayer } = adapted;
-  const header = traceHeader(prepared, { technique, seed }, { headsPerLayer, split: 'test', sequences });
+  const { headsPerLayer, notes } = adapted;
+  const traced = { headsPerLayer, split: 'test', sequences, ...(notes && { notes }) } as const;
+  const header = traceHeader(prepared, { technique, seed }, traced);
   const statistics = new TraceStatistics(header);
   const widths = new TokenWidthStatistics(new Set(shownTexts(test.ids.slice(0, sequences))));
   const path = await stage.path(file);

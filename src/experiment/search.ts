@@ -252,10 +252,10 @@ class Judge {
   }
 
   /** In the unit of what is minimised, for the traced sequences. */
-  async #cost({ headsPerLayer }: InferenceRewrite, records: readonly TraceRecord[], sequences: number) {
+  async #cost({ headsPerLayer, notes }: InferenceRewrite, records: readonly TraceRecord[], sequences: number) {
     const { machine, named, settings, place } = this.request;
     const { seed } = this.experiment;
-    const traced = { headsPerLayer, split: 'validation', sequences } as const;
+    const traced = { headsPerLayer, split: 'validation', sequences, ...(notes && { notes }) } as const;
     const header = traceHeader(this.prepared, { technique: named, seed }, traced);
     const quiet = { progress: silentProgress, signal: this.context.signal };
     const [outcome] = await simulateMachines([machine], recordedSource(header, records), quiet, 'fast');

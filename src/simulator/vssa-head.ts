@@ -60,6 +60,8 @@ export function headOutcome(
   const { peBits } = config.array;
   const tokens = parts.length;
   const scores = tokens * tokens;
+  const values = tokens + (sizes.pseudoBits > 0 ? 1 : 0);
+  const valueBits = total(parts) * peBits + sizes.pseudoBits;
   const results = scores + tokens * sizes.valueDim;
   const softmaxCycles = Math.ceil(scores / config.softmax.lanes);
   const compute = Math.max(run.cycles, softmaxCycles);
@@ -70,7 +72,7 @@ export function headOutcome(
     config.probabilities.width === 'token' ? total(parts) * peBits : tokens * config.probabilities.bits;
   const perToken = sizes.headDim + sizes.valueDim;
   const dense = bits.length * bits.length * perToken;
-  const executed = scores * perToken;
+  const executed = scores * sizes.headDim + tokens * values * sizes.valueDim;
   return {
     cycles,
     counts: {
@@ -110,10 +112,10 @@ export function headOutcome(
       keyBitsRead: plan.keyParts * peBits,
       keyBitsWritten: total(parts) * peBits * sizes.headDim,
       valueBitsRead: plan.valueParts * peBits,
-      valueBitsWritten: total(parts) * peBits * sizes.valueDim,
+      valueBitsWritten: valueBits * sizes.valueDim,
       // Scores are written, read by the softmax, written back as probabilities, and read for each tile of outputs.
       scoreBitsRead: scores * config.softmax.bits + plan.probabilityParts * peBits,
-      scoreBitsWritten: scores * config.softmax.bits + probabilityBits * tokens,
+      scoreBitsWritten: scores * config.softmax.bits + probabilityBits * values,
       scores,
       rows: tokens,
       dramBitsRead: transfer.bitsRead,
@@ -123,7 +125,7 @@ export function headOutcome(
 }
 
 /** Bytes that a head takes in the buffers, at its tokens' widths. */
-function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim }: HeadSizes) {
+function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim, pseudoBits }: HeadSizes) {
   let [kept, resident, widest] = [0, 0, 0];
   for (const width of bits) {
     if (width > 0) kept++;
@@ -131,11 +133,12 @@ function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim }: He
     resident += width;
   }
   const steps = kept * config.scaleBits;
+  const pseudoSteps = pseudoBits > 0 ? config.scaleBits : 0;
   const rows = 2 * Math.min(config.array.rows, kept);
   return {
     queryBytes: Math.ceil((rows * (headDim * widest + config.scaleBits)) / 8),
     keyBytes: Math.ceil((resident * headDim + steps) / 8),
-    valueBytes: Math.ceil((resident * valueDim + steps) / 8),
+    valueBytes: Math.ceil(((resident + pseudoBits) * valueDim + steps + pseudoSteps) / 8),
     scoreBytes: Math.ceil((rows * kept * config.softmax.bits) / 8),
   };
 }
@@ -164,20 +167,20 @@ function misfitOf(config: VssaConfig, bits: Uint8Array, sizes: HeadSizes): Misfi
 }
 
 /** Q, K, V at their tokens' widths, and outputs likewise; behind the previous head when the buffers hold two heads. */
-function transferOf(config: VssaConfig, parts: readonly number[], { headDim, valueDim }: HeadSizes) {
+function transferOf(config: VssaConfig, parts: readonly number[], { headDim, valueDim, pseudoBits }: HeadSizes) {
   if (config.dram === 'none') return { cycles: 0, hidden: true, bitsRead: 0, bitsWritten: 0 };
   const bits = total(parts) * config.array.peBits;
   const steps = parts.length * config.scaleBits;
-  const bitsRead = bits * (2 * headDim + valueDim) + 3 * steps;
+  const pseudoValue = pseudoBits > 0 ? pseudoBits * valueDim + config.scaleBits : 0;
+  const valueBits = bits * valueDim + steps + pseudoValue;
+  const bitsRead = 2 * (bits * headDim + steps) + valueBits;
   const bitsWritten = bits * valueDim + steps;
   const bitsPerCycle =
     config.bandwidthBitsPerCycle ?? (8 * dramBytesPerSecond(config.dram)) / config.technology.clockHertz;
   const half = (bytes: number) => (8 * bytes) / 2;
   return {
     cycles: Math.ceil((bitsRead + bitsWritten) / bitsPerCycle),
-    hidden:
-      bits * headDim + steps <= half(config.buffers.keyBytes) &&
-      bits * valueDim + steps <= half(config.buffers.valueBytes),
+    hidden: bits * headDim + steps <= half(config.buffers.keyBytes) && valueBits <= half(config.buffers.valueBytes),
     bitsRead,
     bitsWritten,
   };

@@ -12,6 +12,8 @@ export type TilingConfig = Pick<VssaConfig, 'array' | 'stallRelief' | 'probabili
 export interface HeadSizes {
   readonly headDim: number;
   readonly valueDim: number;
+  /** Width of one more value, of a probability for each query, that stands for the removed tokens; 0: there is none. */
+  readonly pseudoBits: number;
 }
 
 export interface HeadTiles {
@@ -47,9 +49,14 @@ export function tokenParts(bits: Uint8Array, { array, stallRelief }: TilingConfi
 }
 
 /** @param parts of each token, at least one token */
-export function headTiles(config: TilingConfig, parts: readonly number[], { headDim, valueDim }: HeadSizes): HeadTiles {
+export function headTiles(
+  config: TilingConfig,
+  parts: readonly number[],
+  { headDim, valueDim, pseudoBits }: HeadSizes,
+): HeadTiles {
   const { array, probabilities } = config;
   const own = Uint8Array.from(parts);
+  const valued = pseudoBits > 0 ? Uint8Array.of(...own, pseudoBits / array.peBits) : own;
   const weightParts = probabilities.width === 'token' ? own : own.slice().fill(probabilities.bits / array.peBits);
   const queries = inTiles(config, own, array.rows);
   const keys = inTiles(config, own, array.columns);
@@ -57,7 +64,7 @@ export function headTiles(config: TilingConfig, parts: readonly number[], { head
   const features = inTiles(config, new Uint8Array(valueDim).fill(1), array.columns);
   const uniform = new Uint8Array(headDim).fill(1);
   // Halves of a value follow each other; the probability stays for both.
-  const values = halved(config) ? new Uint8Array(total(own)).fill(1) : own;
+  const values = halved(config) ? new Uint8Array(total(valued)).fill(1) : valued;
   const reversed = values.slice().reverse();
   const tiles: Tile[] = [];
   const kinds: ('scores' | 'outputs')[] = [];
@@ -86,20 +93,20 @@ export function headTiles(config: TilingConfig, parts: readonly number[], { head
   });
   while (done < weights.length) addOutputs(weights[done++]!.parts);
   const [queryRows, keyColumns, weightRows] = [lanesOf(queries), lanesOf(keys), lanesOf(weights)];
-  const [ownTotal, weightTotal] = [total(own), total(weightParts)];
+  const [ownTotal, valueTotal, weightTotal] = [own, valued, weightParts].map(total) as [number, number, number];
   // Every tile of a row of tiles reads the same queries or probabilities, every one of a column the same keys or values.
   return {
     tiles,
     kinds,
-    partProducts: ownTotal * ownTotal * headDim + weightTotal * ownTotal * valueDim,
+    partProducts: ownTotal * ownTotal * headDim + weightTotal * valueTotal * valueDim,
     queryParts: ownTotal * headDim * keys.length,
     keyParts: ownTotal * headDim * queries.length,
     probabilityParts: weightTotal * values.length * features.length,
-    valueParts: ownTotal * valueDim * weights.length,
+    valueParts: valueTotal * valueDim * weights.length,
     hops:
       ownTotal * headDim * (keyColumns + queryRows) +
       weightTotal * values.length * valueDim +
-      ownTotal * valueDim * weightRows,
+      valueTotal * valueDim * weightRows,
     sums: queryRows * keyColumns + weightRows * valueDim,
   };
 }

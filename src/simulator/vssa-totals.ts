@@ -122,7 +122,7 @@ export class VssaTotals {
     if (tile !== undefined) this.#example = { tile, bits, sizes };
   }
 
-  #expect(bits: Uint8Array, { headDim, valueDim }: HeadSizes): void {
+  #expect(bits: Uint8Array, { headDim, valueDim, pseudoBits }: HeadSizes): void {
     const { array, probabilities } = this.config;
     let [tokens, parts] = [0, 0];
     for (const width of bits) {
@@ -131,8 +131,9 @@ export class VssaTotals {
       parts += width / array.peBits;
     }
     const weights = probabilities.width === 'token' ? parts : (tokens * probabilities.bits) / array.peBits;
-    this.#expected.products += tokens * tokens * (headDim + valueDim);
-    this.#expected.partProducts += parts * parts * headDim + weights * parts * valueDim;
+    const values = tokens + (pseudoBits > 0 ? 1 : 0);
+    this.#expected.products += tokens * (tokens * headDim + values * valueDim);
+    this.#expected.partProducts += parts * parts * headDim + weights * (parts + pseudoBits / array.peBits) * valueDim;
   }
 
   #checkLaws(laws: ConservationLaws, counts: Readonly<Record<string, number>>): void {

@@ -4,7 +4,7 @@
  * trace. What is published of the machine is its idea and its totals; the rest is a reconstruction with named settings.
  */
 import { TandemError } from '../errors.js';
-import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
+import { ARCHITECTURE_NOTE, PSEUDO_TOKEN_NOTE } from '../trace/matrices.js';
 import type { TokenBitsRecord, TraceHeader } from '../trace/types.js';
 import type { TransformerArchitecture } from '../workload/transformer.js';
 import { playRecords } from './engine.js';
@@ -73,6 +73,8 @@ function checkWidths({ array, operandBits, probabilities }: VssaConfig): void {
 /** Sizes of the heads that a trace speaks of. */
 class Model {
   readonly #architecture: TransformerArchitecture;
+  /** Of the value that stands for a head's removed tokens; 0: none does. */
+  readonly #pseudoBits: number;
 
   constructor({ notes }: TraceHeader) {
     const note = notes[ARCHITECTURE_NOTE];
@@ -83,6 +85,7 @@ class Model {
       );
     }
     this.#architecture = JSON.parse(note) as TransformerArchitecture;
+    this.#pseudoBits = Number(notes[PSEUDO_TOKEN_NOTE] ?? 0);
   }
 
   /** The attention heads of a record, with their numbers. Keys and values are as wide as queries. */
@@ -90,7 +93,7 @@ class Model {
     const heads = this.#architecture.layers[layer]?.heads ?? [];
     const attention = heads.flatMap(({ kind, dim }, number) =>
       (kind === 'sdp' || kind === 'wma') && (head === -1 || head === number)
-        ? [[number, { headDim: dim, valueDim: dim }] as const]
+        ? [[number, { headDim: dim, valueDim: dim, pseudoBits: this.#pseudoBits }] as const]
         : [],
     );
     if (attention.length > 0) return attention;
@@ -104,6 +107,9 @@ class Model {
 
 const inconsistent = (message: string, remedy: string): TandemError =>
   new TandemError('TANDEM_TRACE_INCONSISTENT', message, { remedy });
+
+/** Whether some tokens are removed, and some are left. */
+const losesSome = (bits: Uint8Array): boolean => bits.includes(0) && bits.some((width) => width > 0);
 
 /** Outcomes that are kept for heads of equal widths. */
 const KEPT_OUTCOMES = 4096;
@@ -123,12 +129,13 @@ class Run {
     this.#totals = new VssaTotals(name, config, fidelity);
   }
 
-  play(traced: TokenBitsRecord, head: number, sizes: HeadSizes): void {
+  play(traced: TokenBitsRecord, head: number, ofModel: HeadSizes): void {
     if (this.#misfit !== undefined) return;
     const { tokens, operandBits } = this.config;
     const record =
       tokens === 'dense' ? { ...traced, bits: new Uint8Array(traced.bits.length).fill(operandBits) } : traced;
-    this.#check(record);
+    const sizes = losesSome(record.bits) ? ofModel : { ...ofModel, pseudoBits: 0 };
+    this.#check(record, sizes.pseudoBits);
     const outcome = this.#outcome(record.bits, sizes);
     if ('resource' in outcome) {
       this.#misfit = outcome;
@@ -144,7 +151,7 @@ class Run {
   }
 
   #outcome(bits: Uint8Array, sizes: HeadSizes): HeadOutcome | Misfit {
-    const key = `${this.#order(bits)}/${sizes.headDim}/${sizes.valueDim}`;
+    const key = `${this.#order(bits)}/${sizes.headDim}/${sizes.valueDim}/${sizes.pseudoBits}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const outcome = headOutcome(this.config, bits, sizes, this.fidelity);
@@ -162,9 +169,10 @@ class Run {
     return counts.join();
   }
 
-  #check({ bits, layer, sequence }: TokenBitsRecord): void {
+  #check({ bits, layer, sequence }: TokenBitsRecord, pseudoBits: number): void {
     const { array, operandBits } = this.config;
-    const wrong = bits.find((width) => width > operandBits || width % array.peBits !== 0);
+    const isWrong = (width: number) => width > operandBits || width % array.peBits !== 0;
+    const wrong = bits.find(isWrong) ?? [pseudoBits].find(isWrong);
     if (wrong === undefined) return;
     throw new TandemError('TANDEM_CONFIG_INVALID', `The array serves no tokens of ${wrong} bits.`, {
       place: `token bits of layer ${layer}, sequence ${sequence}`,

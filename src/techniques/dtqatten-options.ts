@@ -41,6 +41,12 @@ const optionsObject = z.strictObject({
     .describe(
       'the model is a causal decoder: importance adds up step by step, and each step gives the tokens that it sees widths of its own; for a whole text without this, later queries would count too',
     ),
+  compensation: z
+    .boolean()
+    .default(false)
+    .describe(
+      'one averaged pseudo-token stands for the tokens of 0 bits, with the probability that these had when they were removed (the extension DTATrans; details assumed)',
+    ),
   probabilities: z
     .enum(['token', 'real'])
     .default('token')
@@ -61,7 +67,16 @@ export const dtqattenOptions = optionsObject.superRefine((options, context) => {
 
 function faultsOf(options: DtqattenOptions): Fault[] {
   const widths = widthFaults(options);
-  return widths.length > 0 ? widths : [...firstLayerFaults(options), ...ratioFaults(options)];
+  return widths.length > 0
+    ? widths
+    : [...firstLayerFaults(options), ...compensationFaults(options), ...ratioFaults(options)];
+}
+
+function compensationFaults({ compensation, decoder, widths }: DtqattenOptions): Fault[] {
+  const fault = (message: string): Fault[] => [{ path: ['compensation'], message }];
+  if (!compensation) return [];
+  if (decoder) return fault('must be false for a decoder: its cache keeps every token, so that one may come back');
+  return widths.at(-1) === 0 ? [] : fault('must be false where 0 is not one of the widths: no token is removed');
 }
 
 function firstLayerFaults({ firstLayer, widths }: DtqattenOptions): Fault[] {

@@ -54,3 +54,37 @@ function halfToEven(x: number): number {
   if (x - down !== 0.5) return Math.round(x);
   return down % 2 === 0 ? down : down + 1;
 }
+
+/**
+ * Mass of each token behind a layer: what its probabilities give it as a share of all, and what it had before it was removed.
+ * @param before masses behind the layer before
+ * @param given column sums of the layer's probabilities, over heads and queries that are left
+ */
+export function nextMasses(
+  before: readonly number[],
+  given: readonly number[],
+  removed: readonly boolean[],
+  compensated: boolean,
+): number[] {
+  const all = given.reduce((sum, value) => sum + value, 0);
+  const left = compensated ? 1 - massOf(before, removed) : 1;
+  return given.map((value, token) => (removed[token] ? before[token]! : (left * value) / all));
+}
+
+/** Mass of the pseudo-token that stands for the removed ones. */
+export const massOf = (masses: readonly number[], removed: readonly boolean[]): number =>
+  masses.reduce((sum, mass, token) => sum + (removed[token] ? mass : 0), 0);
+
+/** Its value in one head: the average of the removed ones' [tokens][dim], by mass, on a grid of its own. */
+export function pseudoValue(
+  values: readonly ArrayLike<number>[],
+  masses: readonly number[],
+  removed: readonly boolean[],
+  bits: number,
+): Float32Array {
+  const mass = massOf(masses, removed);
+  const average = Array.from(values[0]!, (_, at) =>
+    values.reduce((sum, value, token) => sum + (removed[token] ? (masses[token]! / mass) * value[at]! : 0), 0),
+  );
+  return quantisedRow(mass > 0 ? average : average.map(() => 0), bits);
+}

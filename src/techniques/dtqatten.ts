@@ -9,6 +9,7 @@
  * - 0 bits remove a token from this and all later layers: no query sees it, and neither attention nor the feed-forward part
  *   adds anything to its residual stream. Where a model normalises behind the addition, the norms still pass over it; where
  *   a classifier averages over tokens, it averages what a removed one last was.
+ * - With `compensation`, one pseudo-token stands for all that are removed: see dtqatten-compensation.ts.
  * - Where the classifier reads the first token, that one ranks before all others. At least one token always stays.
  * - Heads without scores (transforms, convolutions) still see all tokens.
  *
@@ -20,8 +21,9 @@ import type { AttentionBlock } from '../graph/patterns/attention.js';
 import { keyRows, replaySteps } from '../graph/patterns/replay.js';
 import { type Graph, int, tensor } from '../graph/types.js';
 import type { Feeds } from '../runtime/types.js';
-import { ACTIVATIONS } from '../trace/matrices.js';
+import { ACTIVATIONS, PSEUDO_TOKEN_NOTE } from '../trace/matrices.js';
 import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
+import { Compensation, type PseudoToken } from './dtqatten-compensation.js';
 import { DecoderRewrite } from './dtqatten-decoder.js';
 import { type DtqattenChoice, type DtqattenOptions, dtqattenOptions, rowsFor } from './dtqatten-options.js';
 import { dtqattenSpace } from './dtqatten-space.js';
@@ -60,15 +62,19 @@ export const dtqatten = {
   },
 } satisfies Technique<DtqattenOptions>;
 
+/** What is built into the graph. */
+type DtqattenGraphOptions = Pick<DtqattenOptions, 'widths' | 'probabilities'> &
+  Partial<Pick<DtqattenOptions, 'decoder' | 'compensation'>>;
+
 /** Rewrites a model once, and gives it with any choice: the same graph with other feeds, for whoever searches them. */
 export function dtqattenAt(
   graph: Graph,
-  { widths, probabilities, decoder = false }: Pick<DtqattenOptions, 'widths' | 'probabilities'> & { decoder?: boolean },
+  { widths, probabilities, decoder = false, compensation = false }: DtqattenGraphOptions,
 ): (choice: DtqattenChoice) => InferenceRewrite & { readonly counts: SparsityCounts } {
   const attentionLayers = layersOf(graph, decoder);
   const rewrite = decoder
     ? new DecoderRewrite(graph, { widths, probabilities }, RATIOS_INPUT).rewrite()
-    : new DtqattenRewrite(graph, supported(graph).points, widths, probabilities).rewrite();
+    : new DtqattenRewrite(graph, supported(graph).points, { widths, probabilities, compensation }).rewrite();
   return (choice) => ({ ...rewrite, feeds: ratiosFeeds(rowsFor(choice, widths, attentionLayers), widths) });
 }
 
@@ -77,6 +83,9 @@ function ratiosFeeds(rows: readonly (readonly number[])[], widths: readonly numb
   if (widths.length === 1) return {};
   return { [RATIOS_INPUT]: tensor('float64', [rows.length, widths.length], Float64Array.from(rows.flat())) };
 }
+
+/** A pseudo-token has the smallest width that shows anything (assumed): what it stands for matters least. */
+const pseudoTokenBits = (widths: readonly number[]): number => widths.findLast((width) => width > 0)!;
 
 /** Layers with attention. */
 const layersOf = (graph: Graph, decoder: boolean): number =>
@@ -100,15 +109,17 @@ class DtqattenRewrite {
   readonly #b: GraphBuilder;
   readonly #assigner: WidthAssigner;
   readonly #replaced = new Map<string, string>();
+  readonly #compensation: Compensation | undefined;
 
   constructor(
     readonly graph: Graph,
     readonly points: PruningPoints,
-    readonly widths: readonly number[],
-    readonly probabilities: DtqattenOptions['probabilities'],
+    readonly options: Pick<DtqattenOptions, 'widths' | 'probabilities' | 'compensation'>,
   ) {
+    const { widths, compensation } = options;
     this.#b = new GraphBuilder(graph.name, graph);
     this.#assigner = new WidthAssigner(this.#b, widths, readsFirstToken(graph, points));
+    if (compensation) this.#compensation = new Compensation(this.#b, pseudoTokenBits(widths));
   }
 
   rewrite(): InferenceRewrite & { readonly counts: SparsityCounts } {
@@ -120,11 +131,13 @@ class DtqattenRewrite {
     for (const [layer, blocks] of blocksPerLayer.entries()) {
       if (blocks.length > 0) {
         current = this.#widthsAt(layer, layers.length, { current, importance, ratios });
-        for (const block of blocks) this.#attend(block, current, layer);
+        const pseudo = this.#compensation?.pseudoToken(current, layer);
+        for (const block of blocks) this.#attend(block, current, pseudo, layer);
         const seen = this.#assigner.importance(
           blocks.map(({ probabilities }) => probabilities),
           current,
         );
+        this.#compensation?.saw(current, seen);
         importance = importance === undefined ? seen : this.#b.add(importance, seen);
         layers.push({ layer, heads: headsPerLayer[layer]!, widths: current });
       }
@@ -141,13 +154,14 @@ class DtqattenRewrite {
       heads: [],
       observed,
       counts,
+      ...(this.#compensation && { notes: { [PSEUDO_TOKEN_NOTE]: String(this.#compensation.bits) } }),
       record: (fetched, lengths, firstSequence) => tokenBitsRecords(traced, fetched, lengths, firstSequence),
     };
   }
 
   #ratios(rows: number): string | undefined {
-    if (this.widths.length === 1) return undefined;
-    return this.#b.input(RATIOS_INPUT, 'float64', [rows, this.widths.length]);
+    const { widths } = this.options;
+    return widths.length === 1 ? undefined : this.#b.input(RATIOS_INPUT, 'float64', [rows, widths.length]);
   }
 
   /** @param order position among the layers with attention */
@@ -163,7 +177,12 @@ class DtqattenRewrite {
   }
 
   /** Scores and context of quantised operands, without the tokens that are removed. */
-  #attend(block: AttentionBlock, { limits, removed }: TokenWidths, layer: number): void {
+  #attend(
+    block: AttentionBlock,
+    { limits, removed }: TokenWidths,
+    pseudo: PseudoToken | undefined,
+    layer: number,
+  ): void {
     const b = this.#b;
     const hint = (part: string) => `layer${layer}.dtqatten.${part}`;
     const rows = (value: string, part: string) => quantisedRows(b, value, limits, hint(part));
@@ -177,9 +196,11 @@ class DtqattenRewrite {
       scores = b.op('Where', [b.op('Unsqueeze', [removed, b.ints([1, 2])]), b.constant(MASKED), scores]);
     }
     this.#replaced.set(block.softmaxInput, scores);
-    const real = block.contextProbabilities;
-    const p = this.probabilities === 'real' ? real : rows(real, 'probabilities');
-    this.#replaced.set(block.context, b.matmul(p, v, hint('context')));
+    const own = block.contextProbabilities;
+    const real = pseudo ? this.#compensation!.probabilities(own, pseudo) : own;
+    const p = this.options.probabilities === 'real' ? real : rows(real, 'probabilities');
+    const values = pseudo ? this.#compensation!.values(block.value, v, pseudo, hint('pseudo')) : v;
+    this.#replaced.set(block.context, b.matmul(p, values, hint('context')));
   }
 
   /** Scores that are never computed, because their query or key is removed; a causal mask counts as open. */

@@ -83,6 +83,8 @@ export interface InferenceRewrite {
   readonly observed: readonly string[];
   /** Where the graph counts the zeros that the technique makes. */
   readonly counts?: SparsityCounts;
+  /** For the headers of its traces: what machines must know beside the records. */
+  readonly notes?: Readonly<Record<string, string>>;
   /**
    * Records of one batch, sequence by sequence.
    * @param lengths real tokens of each sequence in the batch

@@ -52,3 +52,9 @@ export const isWeight = (matrix: string): boolean => /\.weight(\.|$)/.test(matri
 
 /** Key of TraceHeader.notes that holds the TransformerArchitecture of the model as JSON. */
 export const ARCHITECTURE_NOTE = 'architecture';
+
+/**
+ * Key of TraceHeader.notes: bits of the value that stands for all removed tokens of a head, in heads that have any; absent:
+ * removed tokens leave nothing.
+ */
+export const PSEUDO_TOKEN_NOTE = 'pseudoTokenBits';

@@ -132,7 +132,7 @@ describe('the closed form', () => {
         const config = vssaSchema.parse(given);
         const parts = tokenParts(bits, config);
         if (parts.length === 0) return;
-        const { tiles } = headTiles(config, parts, { headDim: dim, valueDim: dim });
+        const { tiles } = headTiles(config, parts, { headDim: dim, valueDim: dim, pseudoBits: 0 });
         const error = estimateTiles(tiles, config) / playTiles(config, { tiles }).cycles - 1;
         expect(error).toBeLessThanOrEqual(0);
         errors.push(-error);
@@ -149,11 +149,12 @@ test('a head’s tiles hold every product once, and what they move is what each 
     probabilities: fc.constantFrom({ width: 'token' }, { width: 'fixed', bits: 8 }),
     array: fc.record({ rows: fc.integer({ min: 1, max: 9 }), columns: fc.integer({ min: 1, max: 9 }) }),
   });
+  const anyPseudo = fc.constantFrom(0, 4, 8);
   fc.assert(
-    fc.property(anyConfig, anyBits(30), fc.integer({ min: 1, max: 12 }), (given, bits, dim) => {
+    fc.property(anyConfig, anyBits(30), fc.integer({ min: 1, max: 12 }), anyPseudo, (given, bits, dim, pseudoBits) => {
       const config = vssaSchema.parse(given);
       const parts = tokenParts(bits, config);
-      const plan = headTiles(config, parts, { headDim: dim, valueDim: dim + 1 });
+      const plan = headTiles(config, parts, { headDim: dim, valueDim: dim + 1, pseudoBits });
       const moved = {
         queryParts: 0,
         keyParts: 0,
@@ -175,6 +176,10 @@ test('a head’s tiles hold every product once, and what they move is what each 
         moved.partProducts += total(rows) * total(columns) * total(steps);
       });
       expect(plan).toMatchObject(moved);
+      const weights = config.probabilities.width === 'token' ? total(parts) : parts.length * 2;
+      expect(plan.partProducts).toBe(
+        total(parts) ** 2 * dim + weights * (total(parts) + pseudoBits / 4) * (parts.length > 0 ? dim + 1 : 0),
+      );
     }),
     { numRuns: 60 },
   );
@@ -184,7 +189,7 @@ test('a head’s tiles hold every product once, and what they move is what each 
 describe('scores of 128 tokens, speed-up over 8 bits', () => {
   const cyclesOf = (stallRelief: 'none' | 'grouped' | 'chained' | 'halved', bits: Uint8Array): number => {
     const config = vssaSchema.parse({ stallRelief });
-    const plan = headTiles(config, tokenParts(bits, config), { headDim: 64, valueDim: 64 });
+    const plan = headTiles(config, tokenParts(bits, config), { headDim: 64, valueDim: 64, pseudoBits: 0 });
     return playTiles(config, { tiles: plan.tiles.filter((_, at) => plan.kinds[at] === 'scores') }).cycles;
   };
   const dense = cyclesOf('grouped', new Uint8Array(128).fill(8));

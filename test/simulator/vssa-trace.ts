@@ -22,6 +22,7 @@ export const architecture = (heads: number, dim = 64, layers = 1): TransformerAr
 export function tokenBitsTrace(
   model: TransformerArchitecture | undefined,
   records: readonly Omit<TokenBitsRecord, 'kind'>[],
+  more: Readonly<Record<string, string>> = {},
 ): Workload {
   const header: TraceHeader = {
     producer: 'test',
@@ -30,7 +31,7 @@ export function tokenBitsTrace(
     technique: 'dtqatten',
     layers: model?.layers.length ?? 1,
     headsPerLayer: model?.layers.map(({ heads }) => heads.length) ?? [1],
-    notes: model === undefined ? {} : { [ARCHITECTURE_NOTE]: JSON.stringify(model) },
+    notes: { ...more, ...(model && { [ARCHITECTURE_NOTE]: JSON.stringify(model) }) },
   };
   async function* stream() {
     for (const record of records) yield { kind: 'token-bits', ...record } as const;

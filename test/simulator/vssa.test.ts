@@ -6,6 +6,7 @@ import { checkMachine } from '../../src/simulator/conformance.js';
 import type { Machine, SimulationResult } from '../../src/simulator/types.js';
 import { vssa } from '../../src/simulator/vssa.js';
 import { STALL_RELIEFS, type VssaConfig, vssaSchema } from '../../src/simulator/vssa-config.js';
+import { PSEUDO_TOKEN_NOTE } from '../../src/trace/matrices.js';
 import type { TokenBitsRecord } from '../../src/trace/types.js';
 import { anyBits, architecture, shuffledBits, tokenBitsTrace } from './vssa-trace.js';
 
@@ -83,6 +84,22 @@ describe('a head', () => {
   test('moves Q, K, V and outputs at its tokens’ widths, with a step for each row', async () => {
     const { counts } = await play(Uint8Array.from([8, 4, 0, 4]));
     expect(counts.dramBits).toBe(4 * (16 * 64 + 3 * 16));
+  });
+
+  test('gives removed tokens one value together where the trace says so: a step, a probability and a row more', async () => {
+    const note = { [PSEUDO_TOKEN_NOTE]: '4' };
+    const trace = (bits: Uint8Array, notes = {}) => tokenBitsTrace(architecture(1), [record(bits)], notes);
+    const counts = async (bits: Uint8Array, notes = {}) =>
+      ((await vssa.simulate(preset, trace(bits, notes), { name: 'test' })) as SimulationResult).counts;
+    const bits = Uint8Array.from([8, 4, 0, 0]);
+    const [without, compensated] = [await counts(bits), await counts(bits, note)];
+    const more = (name: string) => compensated[name]! - without[name]!;
+    expect(more('products')).toBe(2 * 64);
+    expect(more('partProducts')).toBe((2 + 1) * 64);
+    expect(more('dramBits')).toBe(4 * 64 + 16);
+    expect(more('productsSkipped')).toBe(-more('products'));
+    for (const unchanged of [Uint8Array.from([8, 4]), new Uint8Array(3)])
+      expect(await counts(unchanged, note)).toEqual(await counts(unchanged));
   });
 
   test('waits for memory and softmax where these are slower', async () => {
