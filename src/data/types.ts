@@ -32,3 +32,35 @@ export interface Dataset extends Named {
   readonly metric: string;
   load(options: { readonly seed: number; readonly sizes: SplitSizes; readonly folder?: string }): Promise<SplitDataset>;
 }
+
+/** One text of a corpus; paragraphs are separated by an empty line. */
+export interface TextDocument {
+  readonly title: string;
+  readonly text: string;
+}
+
+/** Texts to model language on, in the source's order. */
+export interface TextCorpus {
+  readonly name: string;
+  readonly documents: readonly TextDocument[];
+  readonly source: string;
+  readonly licence: string;
+  /** SHA-256 over titles and texts, in order. */
+  readonly sha256: string;
+  readonly remarks: readonly string[];
+}
+
+/** A corpus of plain text by name. */
+export interface Corpus extends Named {
+  load(options: { readonly folder?: string }): Promise<TextCorpus>;
+}
+
+/** Several corpora, split for language modelling. */
+export interface SplitText {
+  readonly training: readonly TextDocument[];
+  readonly validation: readonly TextDocument[];
+  readonly test: readonly TextDocument[];
+  /** SHA-256 over the titles and texts of each split, in order. */
+  readonly sha256: { readonly training: string; readonly validation: string; readonly test: string };
+  readonly corpora: readonly Omit<TextCorpus, 'documents'>[];
+}

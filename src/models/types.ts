@@ -11,6 +11,28 @@ export interface Tokenizer {
   decode(ids: readonly number[]): string;
 }
 
+/** Text as token ids and back, for models that continue it: nothing is cut off, and no marks are added. */
+export interface TextTokenizer {
+  /** One more than the largest id. */
+  readonly vocabularySize: number;
+  /** The id of the token that ends a text. */
+  readonly endOfText: number;
+  /** Names of special tokens in the text are text like any other. */
+  encode(text: string): number[];
+  /** Special tokens are left out; bytes that are not UTF-8 become U+FFFD. */
+  decode(ids: Iterable<number>): string;
+  /** Decodes a text as its tokens come. */
+  stream(): TokenStream;
+}
+
+/** All that is returned, put together, is what `decode` gives. */
+export interface TokenStream {
+  /** What the token completes; a character whose bytes are in several tokens comes with the last of them. */
+  push(id: number): string;
+  /** What is left: U+FFFD for a character that never became complete. */
+  end(): string;
+}
+
 /** A text classifier ready to run, to train or to rewrite. */
 export interface ClassifierModel {
   readonly name: string;
