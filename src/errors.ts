@@ -10,7 +10,7 @@ export const ERROR_CODES = {
   TANDEM_UNKNOWN_SETTING: { exit: 2, summary: 'A key or path names no setting.' },
   TANDEM_UNKNOWN_NAME: {
     exit: 2,
-    summary: 'No model, data set, technique, machine, preset or transformer has this name.',
+    summary: 'No model, data set, corpus, technique, machine, preset or transformer has this name.',
   },
   TANDEM_FILE_NOT_FOUND: { exit: 2, summary: 'A file or folder that was named does not exist.' },
   TANDEM_PACKAGE_MISSING: { exit: 2, summary: 'A package that carries a model or data is not installed.' },

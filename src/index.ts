@@ -1,6 +1,8 @@
 /** The public API: the contracts between the parts, the doors through which extensions come in, and the pipeline. */
 
+export { corpora } from './data/corpora.js';
 export { datasets } from './data/registry.js';
+export { loadText, type TextRequest } from './data/text.js';
 export * from './data/types.js';
 // Errors and registries
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, TandemError } from './errors.js';
@@ -28,6 +30,9 @@ export { presetNames, readPreset } from './hardware/preset-files.js';
 export { type Preset, parsePreset, presetConfig } from './hardware/presets.js';
 // Machines and what they cost
 export * from './hardware/types.js';
+export { BytePairTokenizer, type BytePairVocabulary, encodeDocuments } from './models/byte-pair.js';
+export { readBytePairTokenizer, tokenizerJson } from './models/byte-pair-files.js';
+export { trainBytePairs } from './models/byte-pair-training.js';
 export { modelFamilies } from './models/registry.js';
 // Models, data, techniques
 export * from './models/types.js';

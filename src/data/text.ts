@@ -17,7 +17,7 @@ export interface TextRequest {
  * Loads corpora and holds the last documents of each out of training, alternately for validation and test. A training
  * document that is held out too, word for word, is dropped.
  * @throws TANDEM_CONFIG_INVALID for a share outside (0, 1), no corpus or one named twice, TANDEM_UNKNOWN_NAME,
- * TANDEM_DATA_INVALID for a corpus of fewer than three documents, and what loading a corpus throws
+ * TANDEM_DATA_INVALID where nothing is left to train on, and what loading a corpus throws
  */
 export async function loadText({ corpora: names, folder, heldOut }: TextRequest): Promise<SplitText> {
   check(names, heldOut);
@@ -27,17 +27,23 @@ export async function loadText({ corpora: names, folder, heldOut }: TextRequest)
   const validation = parts.flatMap((part) => part.validation);
   const test = parts.flatMap((part) => part.test);
   const held = new Set([...validation, ...test].map(({ text }) => text));
-  const training = parts.flatMap((part) => part.training.filter(({ text }) => !held.has(text)));
+  const kept = parts.map((part) => part.training.filter(({ text }) => !held.has(text)));
+  const training = kept.flat();
+  if (training.length === 0) {
+    throw new TandemError('TANDEM_DATA_INVALID', 'Every training document is held out too, word for word.', {
+      place: loaded.map(({ source }) => source).join('; '),
+      remedy: 'Give documents that differ.',
+    });
+  }
   return {
     training,
     validation,
     test,
     sha256: { training: hashDocuments(training), validation: hashDocuments(validation), test: hashDocuments(test) },
-    corpora: loaded.map(({ documents, ...facts }, i) => {
-      const dropped = parts[i]!.training.filter(({ text }) => held.has(text)).length;
-      return dropped === 0
-        ? facts
-        : { ...facts, remarks: [...facts.remarks, `${dropped} training documents dropped that are held out too`] };
+    corpora: loaded.map(({ documents: _, ...facts }, i) => {
+      const dropped = parts[i]!.training.length - kept[i]!.length;
+      const remark = `training documents dropped that are held out too: ${dropped}`;
+      return { ...facts, remarks: dropped > 0 ? [...facts.remarks, remark] : facts.remarks };
     }),
   };
 }
@@ -49,13 +55,9 @@ function check(names: readonly string[], heldOut: number): void {
     });
   }
   if (names.length === 0 || new Set(names).size < names.length) {
-    throw new TandemError(
-      'TANDEM_CONFIG_INVALID',
-      names.length === 0 ? 'No corpus is named.' : 'A corpus is named twice.',
-      {
-        remedy: `Name one or more, each once: ${corpora.names().join(', ')}.`,
-      },
-    );
+    const what = names.length === 0 ? 'No corpus is named.' : 'A corpus is named twice.';
+    const remedy = `Name one or more, each once: ${corpora.names().join(', ')}.`;
+    throw new TandemError('TANDEM_CONFIG_INVALID', what, { remedy });
   }
 }
 

@@ -1,4 +1,5 @@
 /** Everything that can be named in an experiment file. */
+import { corpora } from '../data/corpora.js';
 import { datasets } from '../data/registry.js';
 import { presetNames, readPreset } from '../hardware/preset-files.js';
 import { modelFamilies } from '../models/registry.js';
@@ -26,6 +27,7 @@ const entry = ({ name, description }: CatalogueEntry): CatalogueEntry => ({ name
 export const catalogue = {
   models: () => modelFamilies.list().map(entry),
   datasets: () => datasets.list().map(entry),
+  corpora: () => corpora.list().map(entry),
   techniques: () => techniques.list().map(entry),
   machines: () => machines.list().map(entry),
   presets: () => presetNames().map((name) => ({ ...entry(readPreset(name)), machine: readPreset(name).machine })),

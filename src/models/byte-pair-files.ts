@@ -100,7 +100,9 @@ const byteLevel = z.object({
   use_regex: z.literal(true).optional(),
 });
 const tokenizerSchema = z.object({
-  added_tokens: z.array(z.object({ id: z.int().min(0), content: z.string() })).default([]),
+  added_tokens: z
+    .array(z.object({ id: z.int().min(0), content: z.string(), special: z.literal(true).optional() }))
+    .default([]),
   normalizer: z.null().optional(),
   pre_tokenizer: byteLevel,
   model: z.object({

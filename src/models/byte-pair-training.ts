@@ -1,9 +1,11 @@
 /** Trains a byte-level BPE tokenizer: Sennrich et al., ACL 2016, on bytes as GPT-2 does. */
-import { BYTE_CHARACTERS, BytePairTokenizer, END_OF_TEXT, mergePair, splitWords } from './byte-pair.js';
+import { TandemError } from '../errors.js';
+import { BYTE_CHARACTERS, BytePairTokenizer, END_OF_TEXT, mergePair, PAIR, splitWords } from './byte-pair.js';
 
 /** Merging a pair that occurs once shortens nothing but the text it was seen in. */
 const LEAST_COUNT = 2;
-const PAIR = 2 ** 26;
+/** The bytes and the end of text. */
+const SMALLEST = 256 + 1;
 
 /** A different word of the text: its tokens so far, and how often it occurs. */
 interface Word {
@@ -21,11 +23,13 @@ interface PairUse {
  * Ids are GPT-2's: the 256 bytes in the order of their characters, the merges in the order found, the end of text. Always
  * the most frequent pair merges; of equally frequent ones that with the smallest left id, then the smallest right id.
  * @param vocabularySize at least 257; the result is smaller where no pair is left that occurs twice
+ * @throws TANDEM_CONFIG_INVALID for a smaller size
  */
 export function trainBytePairs(
   documents: Iterable<{ readonly text: string }>,
   vocabularySize: number,
 ): BytePairTokenizer {
+  requireRoom(vocabularySize);
   const tokens = [...BYTE_CHARACTERS].sort();
   const ids = new Map(tokens.map((token, id) => [token, id]));
   const merges: [string, string][] = [];
@@ -46,6 +50,14 @@ export function trainBytePairs(
   }
   const special = new Map([[END_OF_TEXT, tokens.length]]);
   return new BytePairTokenizer({ ids, merges, special, endOfText: END_OF_TEXT });
+}
+
+function requireRoom(vocabularySize: number): void {
+  if (Number.isInteger(vocabularySize) && vocabularySize >= SMALLEST) return;
+  throw new TandemError('TANDEM_CONFIG_INVALID', `A vocabulary of ${vocabularySize} does not hold all bytes.`, {
+    place: 'vocabulary size of the tokenizer',
+    remedy: `Ask for a whole number of at least ${SMALLEST}: the 256 bytes and the end of text.`,
+  });
 }
 
 function countWords(documents: Iterable<{ readonly text: string }>, ids: ReadonlyMap<string, number>): Word[] {

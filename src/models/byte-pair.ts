@@ -41,8 +41,8 @@ export const splitWords = (text: string): string[] => text.match(WORD) ?? [];
 
 const utf8 = new TextEncoder();
 
-/** One key for a pair of ids; vocabularies are far smaller than 2²⁶. */
-const PAIR = 2 ** 26;
+/** A pair of ids has the key left · PAIR + right; vocabularies are far smaller than 2²⁶. */
+export const PAIR = 2 ** 26;
 
 export class BytePairTokenizer implements TextTokenizer {
   readonly vocabularySize: number;
@@ -55,7 +55,7 @@ export class BytePairTokenizer implements TextTokenizer {
   /** Ids of words seen before; a text has few different words. */
   readonly #words = new Map<string, readonly number[]>();
 
-  /** @throws Error when the vocabulary lacks a byte, a part or product of a merge, or the end of text */
+  /** @throws Error when the vocabulary lacks a byte, a part or product of a merge, or the end of text, or is not of bytes */
   constructor(readonly vocabulary: BytePairVocabulary) {
     const { ids, merges, special, endOfText } = vocabulary;
     const idOf = (token: string) => {
@@ -69,7 +69,13 @@ export class BytePairTokenizer implements TextTokenizer {
       if (!this.#merges.has(key)) this.#merges.set(key, { rank, id: idOf(left + right) });
     });
     const byteOf = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));
-    for (const [token, id] of ids) this.#bytes[id] = Uint8Array.from(token, (character) => byteOf.get(character)!);
+    for (const [token, id] of ids) {
+      this.#bytes[id] = Uint8Array.from(token, (character) => {
+        const byte = byteOf.get(character);
+        if (byte === undefined) throw new Error(`"${character}" of the token "${token}" stands for no byte`);
+        return byte;
+      });
+    }
     const end = special.get(endOfText);
     if (end === undefined) throw new Error(`it has no end of text "${endOfText}"`);
     this.endOfText = end;

@@ -57,7 +57,7 @@ describe('texts for language modelling', () => {
     const folder = files({ '1.txt': 'same', '2.txt': 'other', '3.txt': 'third', '4.txt': 'same' });
     const split = await loadText({ corpora: ['files'], folder, heldOut: 0.1 });
     expect(titles(split.training)).toEqual(['2']);
-    expect(split.corpora[0]!.remarks).toEqual(['1 training documents dropped that are held out too']);
+    expect(split.corpora[0]!.remarks).toEqual(['training documents dropped that are held out too: 1']);
   });
 
   it('say what is wrong with what they are asked for', async () => {
@@ -73,6 +73,8 @@ describe('texts for language modelling', () => {
     await expect(from(files({ 'a.md': 'x' }))).rejects.toThrowError(fails('TANDEM_FILE_NOT_FOUND', 'no .txt'));
     await expect(from(files({ 'a.txt': ' \n' }))).rejects.toThrowError(fails('TANDEM_DATA_INVALID', 'no text'));
     await expect(from(numbered(2))).rejects.toThrowError(fails('TANDEM_DATA_INVALID', '2 documents'));
+    const copies = files({ 'a.txt': 'same', 'b.txt': 'same', 'c.txt': 'same' });
+    await expect(from(copies)).rejects.toThrowError(fails('TANDEM_DATA_INVALID', 'Every training document'));
     await expect(from(files({ 'a.txt': Uint8Array.of(0xff, 0xfe) }))).rejects.toThrowError(
       fails('TANDEM_DATA_INVALID', 'not UTF-8'),
     );

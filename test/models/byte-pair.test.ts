@@ -85,6 +85,12 @@ describe('training', () => {
     expect(trainBytePairs([document('ab ab')], 1000).vocabulary.merges).toEqual([['a', 'b']]);
     expect(trainBytePairs([], 1000).vocabularySize).toBe(257);
   });
+
+  it('needs room for all bytes and the end of text', () => {
+    expect(() => trainBytePairs([], 256)).toThrowError(
+      expect.objectContaining({ code: 'TANDEM_CONFIG_INVALID', remedy: expect.stringContaining('257') }),
+    );
+  });
 });
 
 describe('encoding', () => {
@@ -207,6 +213,12 @@ describe('files', () => {
       { 'vocab.json': Object.fromEntries(ids), 'merges.txt': 'a b c' },
       'TANDEM_TOKENIZER_INVALID',
       'a b c',
+    ],
+    [
+      'is not of bytes',
+      { 'vocab.json': { ...Object.fromEntries([...ids, ...special]), '▁the': 300 }, 'merges.txt': '' },
+      'TANDEM_TOKENIZER_INVALID',
+      '▁',
     ],
     [
       'is of another kind',
