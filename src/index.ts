@@ -9,7 +9,13 @@ export { ERROR_CODES, type ErrorCode, type ErrorDetails, TandemError } from './e
 // Experiments
 export * from './experiment/api.js';
 export { experimentJsonSchema, machineJsonSchema } from './experiment/json-schema.js';
-export { type LoadedExperiment, loadExperiment, parseExperiment } from './experiment/load.js';
+export {
+  type Loaded,
+  type LoadedDecoding,
+  type LoadedExperiment,
+  loadExperiment,
+  parseExperiment,
+} from './experiment/load.js';
 export { type MachineRequest, type ResolvedMachine, resolveMachine } from './experiment/machines.js';
 export { createProgress, type Progress, type ProgressTask, silentProgress } from './experiment/progress.js';
 export * from './experiment/result.js';

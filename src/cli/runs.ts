@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import { TandemError } from '../errors.js';
 import { shellWord, writeFailure } from '../experiment/file-errors.js';
-import { type LoadedExperiment, loadExperiment } from '../experiment/load.js';
+import { type Loaded, loadExperiment } from '../experiment/load.js';
 import { RunFolder } from '../experiment/run-folder.js';
 import type { TableFormat } from '../report/tables.js';
 import type { CliContext } from './context.js';
@@ -42,7 +42,7 @@ export async function inRunFolder<T>(
   command: string,
   file: string | undefined,
   options: RunOptions,
-  work: (loaded: LoadedExperiment, folder: RunFolder) => Promise<T>,
+  work: (loaded: Loaded, folder: RunFolder) => Promise<T>,
 ): Promise<T> {
   const { folder, loaded } = await opened(context, file, options);
   try {
@@ -68,7 +68,7 @@ async function opened(
   context: CliContext,
   file: string | undefined,
   { resume, out, force, set }: RunOptions,
-): Promise<{ folder: RunFolder; loaded: LoadedExperiment }> {
+): Promise<{ folder: RunFolder; loaded: Loaded }> {
   if (resume !== undefined) {
     if (file !== undefined) {
       throw new TandemError('TANDEM_USAGE', 'A resumed run has its experiment in its folder.', {

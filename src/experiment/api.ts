@@ -1,5 +1,5 @@
 /** What the command line asks of the pipeline (run.ts), as types only. */
-import type { LoadedExperiment } from './load.js';
+import type { LoadedDecoding, LoadedExperiment } from './load.js';
 import type { Progress } from './progress.js';
 import type { RunResult } from './result.js';
 import type { RunFolder } from './run-folder.js';
@@ -70,4 +70,17 @@ export interface Pipeline {
   /** One result per model that the source holds. */
   evaluateModel(request: EvaluationRequest, context: RunContext): Promise<EvaluationResult[]>;
   exportModel(request: ExportRequest, context: RunContext): Promise<ExportSummary>;
+}
+
+/** What training a decoder came to. */
+export interface DecoderSummary {
+  /** Nats a token on the test split, at the exit of each layer. */
+  readonly losses: readonly number[];
+  readonly testTokens: number;
+}
+
+/** Implemented by decoding/run.ts; as `Pipeline`, for experiments on decoding. */
+export interface DecodingPipeline {
+  /** The stages up to the trained decoder, which lies in the run's folder `model`. */
+  trainDecoding(loaded: LoadedDecoding, folder: RunFolder, context: RunContext): Promise<DecoderSummary>;
 }

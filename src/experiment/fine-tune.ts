@@ -1,5 +1,5 @@
 /** One fine-tuning stage of a run: warm-up, baseline or adapted. */
-import { appendFile, readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { GraphBuilder } from '../graph/builder.js';
 import { addCrossEntropy } from '../graph/losses.js';
 import type { Graph, Tensor } from '../graph/types.js';
@@ -15,8 +15,8 @@ import type { Prepared } from './prepare.js';
 import type { RunResult, TrainingPoint } from './result.js';
 import type { RunFolder, Stage } from './run-folder.js';
 import type { Experiment } from './schema.js';
+import { StepHistory } from './step-history.js';
 import { TrainingTrace } from './training-trace.js';
-import { writeWhole } from './whole-file.js';
 
 export type StageName = TrainingPoint['stage'];
 
@@ -86,7 +86,7 @@ async function trainStage(
     runtime: experiment.runtime,
   });
   const statePath = await stage.path(`checkpoints/${name}.state.safetensors`);
-  const history = await PointHistory.open(`${statePath}.points.jsonl`);
+  const history = await StepHistory.open<Line>(`${statePath}.points.jsonl`);
   const tracing = observer && new TrainingTrace(observer, statePath, prepared, experiment);
   const task = context.progress.task(`training ${name}`, steps, 'steps');
   // Examples are drawn by position modulo the split, so that a stage is a number of steps, whatever the split's size.
@@ -103,7 +103,7 @@ async function trainStage(
         feeds: (positions, step) => ({
           ...collate(positions.map((position) => ids[at(position)]!)),
           labels: labelTensor(positions.map((position) => labels[at(position)]!)),
-          ...rewrite?.feeds(step, steps, history.carried(step - 1)),
+          ...rewrite?.feeds(step, steps, history.at(step - 1)?.carried),
         }),
         signal: context.signal,
         checkpoint: { path: statePath, everySteps: SAVE_EVERY },
@@ -113,16 +113,16 @@ async function trainStage(
           const thresholds = (rewrite?.trainable ?? []).flatMap((value) => [...(extras[value]!.data as Float32Array)]);
           const penalty = rewrite?.penalty === undefined ? 0 : scalar(rewrite.penalty);
           const watched = Object.entries(rewrite?.monitors ?? {}).map(([monitor, value]) => [monitor, scalar(value)]);
-          const next = feedback?.next(extras, history.carried(step - 1));
+          const next = feedback?.next(extras, history.at(step - 1)?.carried);
           const monitors = { ...(Object.fromEntries(watched) as Record<string, number>), ...next?.monitors };
           const point = { stage: name, step, loss: scalar(taskLoss), penalty, thresholds, monitors };
-          await history.add(point, next?.carried);
+          await history.add({ step, point, ...(next && { carried: next.carried }) });
           task.update(step + 1, `loss ${scalar(taskLoss).toFixed(3)}`);
         },
       });
     }
     await writeSafetensors(await stage.path(weightsFile(name)), {
-      tensors: new Map([...trainer.parameters(), ...(feedback?.found(history.carried(steps - 1)) ?? [])]),
+      tensors: new Map([...trainer.parameters(), ...(feedback?.found(history.at(steps - 1)?.carried) ?? [])]),
       metadata: { stage: name },
     });
     await stage.keep(weightsFile(name));
@@ -134,7 +134,7 @@ async function trainStage(
   await rm(statePath, { force: true });
   await history.remove();
   await tracing?.removeParts();
-  return { points: history.points(), ...(trace && { trace }) };
+  return { points: history.lines().map(({ point }) => point), ...(trace && { trace }) };
 }
 
 /** Adds labels, the task's loss, and the technique's penalty times its weight. */
@@ -165,60 +165,9 @@ function optimizerOf({ training }: Experiment, rewrite: TrainingRewrite | undefi
   return { groups, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, clipNorm, warmup, schedule, accumulate };
 }
 
-/**
- * The course of a training, one line of JSON per step beside its checkpoint: lines are added before a checkpoint holds
- * their step, so that a killed and resumed stage lacks none.
- */
-class PointHistory {
-  readonly #lines: Map<number, Line>;
-
-  private constructor(
-    readonly path: string,
-    lines: readonly Line[],
-  ) {
-    this.#lines = new Map(lines.map((line) => [line.point.step, line]));
-  }
-
-  static async open(path: string): Promise<PointHistory> {
-    const lines = (await readFile(path, 'utf8').catch(() => '')).split('\n');
-    // What follows the last line break was cut off by a kill; its step is done again.
-    const history = new PointHistory(
-      path,
-      lines.slice(0, -1).map((line) => JSON.parse(line) as Line),
-    );
-    await writeWhole(path, history.#sorted().map(textOf).join(''));
-    return history;
-  }
-
-  /** A step that is done again after a resume replaces its earlier self. */
-  async add(point: TrainingPoint, carried: Carried | undefined): Promise<void> {
-    const line = { point, ...(carried && { carried }) };
-    this.#lines.set(point.step, line);
-    await appendFile(this.path, textOf(line));
-  }
-
-  /** What a step handed on to the next one. */
-  carried(step: number): Carried | undefined {
-    return this.#lines.get(step)?.carried;
-  }
-
-  points(): TrainingPoint[] {
-    return this.#sorted().map(({ point }) => point);
-  }
-
-  #sorted(): Line[] {
-    return [...this.#lines.values()].sort((a, b) => a.point.step - b.point.step);
-  }
-
-  async remove(): Promise<void> {
-    await rm(this.path, { force: true });
-  }
-}
-
-/** What is kept of a step. JSON keeps every number as it is. */
+/** What is kept of a step. */
 interface Line {
+  readonly step: number;
   readonly point: TrainingPoint;
   readonly carried?: Carried;
 }
-
-const textOf = (line: Line): string => `${JSON.stringify(line)}\n`;

@@ -138,7 +138,7 @@ export function accelTranRequest(file: string): MachineRequest {
  * first where the experiment says so.
  */
 export function resolveMachines(
-  { machines, rivals, equal }: Pick<Experiment, 'machines' | 'rivals' | 'equal'>,
+  { machines, rivals, equal }: Pick<Experiment, 'machines' | 'rivals'> & Partial<Pick<Experiment, 'equal'>>,
   places: Places,
   baseFolder: string,
 ): { machines: ResolvedMachine[]; rivals: ResolvedMachine[][] } {

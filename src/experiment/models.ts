@@ -17,6 +17,7 @@ import { tandemVersion } from '../version.js';
 import type { EvaluationRequest, EvaluationResult, ExportSummary, Pipeline, RunContext } from './api.js';
 import { assess, sparsityOf } from './assess.js';
 import { writable } from './file-errors.js';
+import { requireClassification } from './load.js';
 import { optionsOf } from './named-options.js';
 import { encode, requireExamples } from './prepare.js';
 import { RunFolder } from './run-folder.js';
@@ -134,8 +135,9 @@ export const exportModel: Pipeline['exportModel'] = async ({ run, output, model 
 
 /** The models of a run whose training is done; nothing is trained here. */
 async function runSource(path: string, context: RunContext): Promise<Source> {
-  const { folder, loaded } = await RunFolder.resume(path);
+  const { folder, loaded: found } = await RunFolder.resume(path);
   try {
+    const loaded = requireClassification(found);
     const last = lastTrainingStage(loaded.experiment);
     if (!folder.completed.includes(last)) throw unfinished(path, last);
     const { baseline, adapted } = await trainModels(loaded, folder, context);

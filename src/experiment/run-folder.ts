@@ -9,7 +9,7 @@ import { basename, dirname, isAbsolute, join, relative } from 'node:path';
 import { TandemError } from '../errors.js';
 import { packageVersion, tandemVersion } from '../version.js';
 import { readable, shellWord, writable } from './file-errors.js';
-import { type LoadedExperiment, loadExperiment } from './load.js';
+import { type Loaded, loadExperiment } from './load.js';
 import { RunLock } from './run-lock.js';
 import {
   type Artefact,
@@ -72,7 +72,7 @@ export class RunFolder {
    * A new run. `resolved` is what goes into resolved.json beside the versions.
    * @throws TANDEM_RUN_EXISTS, TANDEM_NOT_WRITABLE, TANDEM_DISK_FULL
    */
-  static async create(loaded: LoadedExperiment, options: CreateOptions = {}): Promise<RunFolder> {
+  static async create(loaded: Loaded, options: CreateOptions = {}): Promise<RunFolder> {
     const wanted = options.out ?? join('runs', loaded.experiment.name);
     if (options.out !== undefined || options.force) return RunFolder.#createAt(wanted, loaded, options);
     for (;;) {
@@ -85,7 +85,7 @@ export class RunFolder {
     }
   }
 
-  static async #createAt(path: string, loaded: LoadedExperiment, options: CreateOptions): Promise<RunFolder> {
+  static async #createAt(path: string, loaded: Loaded, options: CreateOptions): Promise<RunFolder> {
     await refuseTaken(path, options.force ?? false);
     const draft = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
     try {
@@ -105,7 +105,7 @@ export class RunFolder {
    * Continues a run: checks that everything it wrote is still what it wrote.
    * @throws TANDEM_CANNOT_RESUME, TANDEM_RUN_LOCKED, TANDEM_RUN_DAMAGED
    */
-  static async resume(path: string): Promise<{ folder: RunFolder; loaded: LoadedExperiment }> {
+  static async resume(path: string): Promise<{ folder: RunFolder; loaded: Loaded }> {
     const first = await readState(path);
     if (first.tandemVersion !== tandemVersion) {
       throw new TandemError(
@@ -239,7 +239,7 @@ export class RunFolder {
   }
 }
 
-async function draftFolder(draft: string, loaded: LoadedExperiment): Promise<{ state: RunState; lock: RunLock }> {
+async function draftFolder(draft: string, loaded: Loaded): Promise<{ state: RunState; lock: RunLock }> {
   await writable(draft, () => mkdir(draft, { recursive: true }));
   const lock = await RunLock.acquire(draft);
   const { experiment, machines, settings, file, baseFolder } = loaded;

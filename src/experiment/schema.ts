@@ -111,7 +111,7 @@ function taskSchema() {
     .describe('what the model is to do');
 }
 
-const trainingSchema = z.strictObject({
+export const trainingSchema = z.strictObject({
   batchSize: z.int().positive().default(16).describe('sequences in a batch'),
   steps: z
     .int()
@@ -134,7 +134,7 @@ const trainingSchema = z.strictObject({
   accumulate: z.int().positive().default(1).describe('batches whose gradients are averaged into one step'),
 });
 
-const runtimeSchema = z.strictObject({
+export const runtimeSchema = z.strictObject({
   executionProviders: z
     .array(z.string().min(1))
     .min(1)

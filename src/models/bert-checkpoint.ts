@@ -1,53 +1,11 @@
 /** BERT weights of a Hugging Face folder: model.safetensors under the names of the transformers library. */
-import { createHash } from 'node:crypto';
-import { createReadStream, existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { TandemError } from '../errors.js';
-import { floatTensor, type Tensor } from '../graph/types.js';
-import { readSafetensors } from '../runtime/safetensors-files.js';
 import type { WeightSource } from './blocks.js';
+import { type Checkpoint, readCheckpoint, requireNoProblems, sameShape, transposed } from './checkpoint.js';
 
-export interface BertCheckpoint {
-  readonly file: string;
-  /** Under names without the prefix `bert.`. */
-  readonly tensors: ReadonlyMap<string, Tensor>;
-  /** Over the files of the folder that were read. */
-  readonly sha256: string;
-}
-
-/**
- * @param alsoHash further files of the folder that the hash covers, where they exist
- * @throws TANDEM_FILE_NOT_FOUND, TANDEM_CHECKPOINT_INVALID
- */
-export async function readBertCheckpoint(folder: string, alsoHash: readonly string[]): Promise<BertCheckpoint> {
-  const file = join(folder, 'model.safetensors');
-  if (!existsSync(file)) {
-    throw new TandemError('TANDEM_FILE_NOT_FOUND', `There is no ${file}.`, {
-      place: file,
-      remedy: "Save the model as safetensors: model.save_pretrained('folder', safe_serialization=True).",
-    });
-  }
-  const { tensors } = await readSafetensors(file);
-  const hash = createHash('sha256');
-  for (const path of [file, ...alsoHash.map((name) => join(folder, name)).filter(existsSync)]) {
-    await pipeline(createReadStream(path), hash, { end: false });
-  }
-  const renamed = [...tensors].map(([name, value]) => [modernName(name), toFloat32(value)] as const);
-  return { file, tensors: new Map(renamed), sha256: hash.digest('hex') };
-}
-
-/** Half-precision weights in single precision, exactly; other types as they are. */
-function toFloat32(value: Tensor): Tensor {
-  if (value.dtype !== 'float16') return value;
-  const single = (bits: number): number => {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 0x1f;
-    const fraction = bits & 0x3ff;
-    if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-    return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
-  };
-  return floatTensor(Array.from(value.data as Uint16Array, single), value.shape);
+/** Tensors are under names without the prefix `bert.`. @throws TANDEM_FILE_NOT_FOUND, TANDEM_CHECKPOINT_INVALID */
+export async function readBertCheckpoint(folder: string, alsoHash: readonly string[]): Promise<Checkpoint> {
+  const { tensors, ...read } = await readCheckpoint(folder, alsoHash);
+  return { ...read, tensors: new Map([...tensors].map(([name, value]) => [modernName(name), value])) };
 }
 
 /** Checkpoints of 2019 call a layer norm's weight gamma and its bias beta. */
@@ -103,7 +61,7 @@ export interface CheckpointWeights {
  * Weights from a checkpoint. A pooler or classifier that it lacks, and a classifier for another number of classes, are
  * made fresh. Every other tensor that is missing, misshapen or unknown is reported when all have been asked for.
  */
-export function checkpointWeights({ file, tensors }: BertCheckpoint, fresh: WeightSource): CheckpointWeights {
+export function checkpointWeights({ file, tensors }: Checkpoint, fresh: WeightSource): CheckpointWeights {
   const problems: string[] = [];
   const used = new Set<string>();
   const made: string[] = [];
@@ -125,25 +83,8 @@ export function checkpointWeights({ file, tensors }: BertCheckpoint, fresh: Weig
     for (const name of tensors.keys()) {
       if (!used.has(name) && !NOT_USED.test(name)) problems.push(`${name}: unknown`);
     }
-    if (problems.length === 0) return made;
-    const listed = problems.slice(0, 10).join('; ') + (problems.length > 10 ? `; ${problems.length - 10} more` : '');
-    throw new TandemError('TANDEM_CHECKPOINT_INVALID', `The weights do not fit the configuration: ${listed}.`, {
-      place: file,
-      remedy: `Use the config.json that belongs to ${basename(file)}.`,
-    });
+    requireNoProblems(problems, file);
+    return made;
   };
   return { weights, finish };
-}
-
-const sameShape = (a: readonly number[], b: readonly number[]): boolean =>
-  a.length === b.length && a.every((dim, i) => dim === b[i]);
-
-function transposed({ shape, data }: Tensor): Tensor {
-  const [rows, columns] = shape as [number, number];
-  const from = data as Float32Array;
-  const values = new Float32Array(from.length);
-  for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) values[column * rows + row] = from[row * columns + column]!;
-  }
-  return floatTensor(values, [columns, rows]);
 }

@@ -2,13 +2,13 @@
  * BERT (Devlin et al., NAACL 2019): a post-layer-norm encoder with learned positions and a pooler over the first token.
  * Fresh in any size, or with the weights of a Hugging Face folder. Dropout is left out: runs are deterministic.
  */
-import { readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { TandemError } from '../errors.js';
 import { BERT_SIZES, type EncoderSizes, uniformArchitecture } from '../workload/named-transformers.js';
-import { type BertCheckpoint, checkpointWeights, readBertCheckpoint } from './bert-checkpoint.js';
+import { checkpointWeights, readBertCheckpoint } from './bert-checkpoint.js';
 import type * as blocks from './blocks.js';
+import { type Checkpoint, readCheckpointConfig } from './checkpoint.js';
 import { buildEncoder, type Encoder } from './encoder.js';
 import { readHuggingFaceTokenizer, requireTokenizerFits } from './hugging-face-tokenizer.js';
 import type { ModelFamily, Tokenizer } from './types.js';
@@ -55,7 +55,7 @@ export const bert: ModelFamily<BertOptions> = {
     const from = (path: string | undefined) => path && resolve(baseFolder, path);
     const folder = from(given);
     const tokenizer = await chooseTokenizer(from(named) ?? folder);
-    const config = folder ? await readConfig(join(folder, 'config.json')) : freshConfig(size, maxTokens, tokenizer);
+    const config = folder ? await readConfig(folder) : freshConfig(size, maxTokens, tokenizer);
     requireTokenizerFits(tokenizer.vocabularySize, config.vocabulary, folder ?? 'model.tokenizer');
     if (maxTokens > config.positions) {
       throw new TandemError('TANDEM_CONFIG_INVALID', `The model has ${config.positions} positions.`, {
@@ -71,7 +71,7 @@ export const bert: ModelFamily<BertOptions> = {
 /** What decides a loaded model besides its weights. */
 const HASHED_FILES = ['config.json', 'tokenizer.json', 'vocab.txt', 'tokenizer_config.json'];
 
-function build(config: BertConfig, checkpoint: BertCheckpoint | undefined, classes: number, seed: number) {
+function build(config: BertConfig, checkpoint: Checkpoint | undefined, classes: number, seed: number) {
   const fresh = freshBertWeights(seed);
   if (!checkpoint) {
     const provenance = { source: `fresh weights, seed ${seed}`, licence: 'none', sha256: '' };
@@ -146,32 +146,17 @@ const configSchema = z.object({
   hidden_act: z.enum(['gelu', 'relu']).default('gelu'),
 });
 
-async function readConfig(file: string): Promise<BertConfig> {
-  const content = await readFile(file, 'utf8').catch((cause) => {
-    throw new TandemError('TANDEM_FILE_NOT_FOUND', `There is no ${file}.`, {
-      place: file,
-      remedy: "Name a folder that the transformers library wrote: model.save_pretrained('folder').",
-      cause,
-    });
-  });
-  try {
-    const config = configSchema.parse(JSON.parse(content));
-    return {
-      layers: config.num_hidden_layers,
-      hidden: config.hidden_size,
-      heads: config.num_attention_heads,
-      intermediate: config.intermediate_size,
-      vocabulary: config.vocab_size,
-      positions: config.max_position_embeddings,
-      segments: config.type_vocab_size,
-      epsilon: config.layer_norm_eps,
-      activation: config.hidden_act,
-    };
-  } catch (cause) {
-    throw new TandemError('TANDEM_CHECKPOINT_INVALID', 'The configuration is not that of a BERT model.', {
-      place: `${file}: ${cause instanceof z.ZodError ? z.prettifyError(cause) : (cause as Error).message}`,
-      remedy: 'Other architectures load through the model family "onnx".',
-      cause,
-    });
-  }
+async function readConfig(folder: string): Promise<BertConfig> {
+  const config = await readCheckpointConfig(folder, configSchema, 'BERT');
+  return {
+    layers: config.num_hidden_layers,
+    hidden: config.hidden_size,
+    heads: config.num_attention_heads,
+    intermediate: config.intermediate_size,
+    vocabulary: config.vocab_size,
+    positions: config.max_position_embeddings,
+    segments: config.type_vocab_size,
+    epsilon: config.layer_norm_eps,
+    activation: config.hidden_act,
+  };
 }

@@ -104,7 +104,8 @@ export function selfAttention(
   return linear(b, weights, merged, [sizes.heads * sizes.dim, to], `${name}.projection`, `${name}.attention`);
 }
 
-export type Activation = 'relu' | 'gelu';
+/** `gelu-tanh` is GPT-2's approximation, which the transformers library calls gelu_new. */
+export type Activation = 'relu' | 'gelu' | 'gelu-tanh';
 
 /**
  * Dense layers through `stacks` widths and back to `width`; `${name}.hidden` is what lies behind the first one's
@@ -126,13 +127,23 @@ export function feedForward(
   return linear(b, weights, active, [stacks.at(-1) ?? width, width], `${name}.contract`);
 }
 
-export const activate = (b: GraphBuilder, x: string, activation: Activation, name: string): string =>
-  activation === 'relu' ? b.op('Relu', [x], {}, name) : gelu(b, x, name);
+export function activate(b: GraphBuilder, x: string, activation: Activation, name: string): string {
+  if (activation === 'relu') return b.op('Relu', [x], {}, name);
+  return activation === 'gelu' ? gelu(b, x, name) : geluTanh(b, x, name);
+}
 
 /** x·½·(1 + erf(x/√2)), in operators of operator set 17 (Hendrycks & Gimpel, 2016). */
 function gelu(b: GraphBuilder, x: string, name: string): string {
   const erf = b.op('Erf', [b.mul(x, b.constant(Math.SQRT1_2, 'sqrt_half'))], {}, `${name}.erf`);
   const gate = b.mul(b.add(erf, b.constant(1, 'one')), b.constant(0.5, 'half'), `${name}.gate`);
+  return b.mul(x, gate, name);
+}
+
+/** x·½·(1 + tanh(√(2/π)·(x + 0.044715·x³))) (Hendrycks & Gimpel, 2016). */
+function geluTanh(b: GraphBuilder, x: string, name: string): string {
+  const cubed = b.mul(b.mul(x, x), x);
+  const inner = b.mul(b.add(x, b.mul(cubed, b.constant(0.044715))), b.constant(Math.sqrt(2 / Math.PI)));
+  const gate = b.mul(b.add(b.op('Tanh', [inner], {}, `${name}.tanh`), b.constant(1, 'one')), b.constant(0.5, 'half'));
   return b.mul(x, gate, name);
 }
 

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { TandemError } from '../../src/errors.js';
-import { type LoadOptions, loadExperiment, parseExperiment } from '../../src/experiment/load.js';
+import { type LoadOptions, loadExperiment, parseExperiment, requireClassification } from '../../src/experiment/load.js';
 import { InvalidSettings } from '../../src/settings/validate.js';
 import { EXPERIMENT, scratchFolder } from './scratch.js';
 
 const load = (text: string | Uint8Array, options?: LoadOptions) =>
-  parseExperiment(typeof text === 'string' ? new TextEncoder().encode(text) : text, 'e.yaml', options);
+  requireClassification(
+    parseExperiment(typeof text === 'string' ? new TextEncoder().encode(text) : text, 'e.yaml', options),
+  );
 
 function failure(text: string | Uint8Array, options?: LoadOptions): TandemError {
   try {

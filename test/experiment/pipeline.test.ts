@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { dirname, join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadExperiment } from '../../src/experiment/load.js';
+import { loadExperiment, requireClassification } from '../../src/experiment/load.js';
 import { evaluateModel, exportModel } from '../../src/experiment/models.js';
 import { prepare } from '../../src/experiment/prepare.js';
 import { silentProgress } from '../../src/experiment/progress.js';
@@ -137,9 +137,9 @@ describe('a finished run', () => {
     const started: string[] = [];
     const { folder, loaded } = await RunFolder.resume(run);
     const { runExperiment } = await import('../../src/experiment/run.js');
-    const again = await runExperiment(loaded, folder, { progress: watched((event) => started.push(event)) }).finally(
-      () => folder.release(),
-    );
+    const again = await runExperiment(requireClassification(loaded), folder, {
+      progress: watched((event) => started.push(event)),
+    }).finally(() => folder.release());
     expect(again).toEqual(JSON.parse(JSON.stringify(result)));
     expect(started).toEqual([]);
   });
@@ -163,7 +163,7 @@ describe('the same run', () => {
 
   test('trained first and run later, gives the same bytes', async () => {
     const other = join(home, 'in-two');
-    const loaded = await loadExperiment(file);
+    const loaded = requireClassification(await loadExperiment(file));
     const folder = await RunFolder.create(loaded, { out: other });
     const summary = await trainModel(loaded, folder, context).finally(() => folder.release());
     expect(summary.accuracy).toEqual(result.accuracy);
@@ -224,7 +224,7 @@ describe('an exported model', () => {
   });
 
   test('predicts in plain ONNX Runtime what the run predicted', async () => {
-    const { test: split, dataset } = await prepare(await loadExperiment(file));
+    const { test: split, dataset } = await prepare(requireClassification(await loadExperiment(file)));
     const [, ...rows] = readFileSync(join(run, 'predictions.csv'), 'utf8').trim().split('\n');
     for (const [path, column] of [
       [exported, 3],

@@ -4,13 +4,13 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { writable } from '../../src/experiment/file-errors.js';
-import { type LoadedExperiment, parseExperiment } from '../../src/experiment/load.js';
+import { type LoadedExperiment, parseExperiment, requireClassification } from '../../src/experiment/load.js';
 import { type CreateOptions, RunFolder } from '../../src/experiment/run-folder.js';
 import { EXPERIMENT, scratchFolder } from './scratch.js';
 
 const bytes = new TextEncoder().encode(EXPERIMENT);
 const loaded = (settings: string[] = []): LoadedExperiment =>
-  parseExperiment(bytes, 'somewhere/e.yaml', { settings, baseFolder: '/data' });
+  requireClassification(parseExperiment(bytes, 'somewhere/e.yaml', { settings, baseFolder: '/data' }));
 
 async function create(path: string, options: CreateOptions = {}, settings?: string[]): Promise<RunFolder> {
   return released(await RunFolder.create(loaded(settings), { out: path, ...options }));

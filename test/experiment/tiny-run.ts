@@ -2,7 +2,7 @@
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunContext } from '../../src/experiment/api.js';
-import { loadExperiment } from '../../src/experiment/load.js';
+import { loadExperiment, requireClassification } from '../../src/experiment/load.js';
 import { type Progress, silentProgress } from '../../src/experiment/progress.js';
 import type { RunResult } from '../../src/experiment/result.js';
 import { runExperiment } from '../../src/experiment/run.js';
@@ -61,14 +61,16 @@ export function writeExperiment(folder: string, experiment = TINY, data = table(
 
 /** Runs into `out`, and lets go of the folder whatever happens. */
 export async function runTo(file: string, out: string, context: Partial<RunContext> = {}): Promise<RunResult> {
-  const loaded = await loadExperiment(file);
+  const loaded = requireClassification(await loadExperiment(file));
   const folder = await RunFolder.create(loaded, { out });
   return runExperiment(loaded, folder, { progress: silentProgress, ...context }).finally(() => folder.release());
 }
 
 export async function resume(path: string): Promise<RunResult> {
   const { folder, loaded } = await RunFolder.resume(path);
-  return runExperiment(loaded, folder, { progress: silentProgress }).finally(() => folder.release());
+  return runExperiment(requireClassification(loaded), folder, { progress: silentProgress }).finally(() =>
+    folder.release(),
+  );
 }
 
 /** Calls back at every start, update and end of a piece of work. */

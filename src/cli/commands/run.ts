@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { TandemError } from '../../errors.js';
 import type { CliContext } from '../context.js';
 import { loadPipeline } from '../pipeline.js';
 import { infeasibilities, runText } from '../results.js';
@@ -11,6 +12,9 @@ export function runCommand(context: CliContext): Command {
     ),
   ).action(async (file: string | undefined, options: RunOptions) => {
     await inRunFolder(context, 'run', file, options, async (loaded, folder) => {
+      if (loaded.kind === 'decoding') {
+        throw new TandemError('TANDEM_INTERNAL', 'Experiments on decoding can only be trained so far.');
+      }
       const { runExperiment } = await loadPipeline();
       const result = await runExperiment(loaded, folder, { progress: context.progress, signal: context.signal });
       context.progress.stop();
