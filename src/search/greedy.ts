@@ -1,7 +1,7 @@
 /**
- * Greedy descent: from the dearest point, one choice after the other is made cheaper for as long as the limit is kept, in
- * strides that halve when one goes too far. Where no single choice can be made
- * cheaper any more, two are exchanged: one becomes cheaper, another dearer.
+ * Greedy descent. First all choices together are made cheaper, as far as the limit is kept: by bisection between the dearest
+ * and the cheapest point. From there one choice after the other, in strides that halve when one goes too far. Where no
+ * single choice can be made cheaper any more, two are exchanged: one becomes cheaper, another dearer.
  */
 import { z } from 'zod';
 import { Asked, dearest, moved, type RandomIndex, randomIndex, shuffled } from './points.js';
@@ -12,14 +12,14 @@ const options = z.strictObject({
     .number()
     .gt(0)
     .max(1)
-    .default(0.5)
-    .describe('length of a first stride, as a share of the values of a choice'),
+    .default(0.25)
+    .describe('length of a first stride along one choice, as a share of its values'),
 });
 type GreedyOptions = z.infer<typeof options>;
 
 export const greedy: Sampler<GreedyOptions> = {
   name: 'greedy',
-  description: 'Greedy descent: makes one choice after the other cheaper while the limit is kept, then exchanges two.',
+  description: 'Greedy descent: makes all choices cheaper, then one after the other, while the limit is kept.',
   schema: options,
   start: (space, { firstStride }, { seed }) => new Descent(space, firstStride, randomIndex(seed)),
 };
@@ -30,10 +30,12 @@ class Descent implements Sampling {
   /** The cheapest point that keeps the limit, and what it costs. */
   #best: Point;
   #cost = Number.POSITIVE_INFINITY;
+  /** All choices together: the share of the way to the cheapest point that keeps the limit, and the next stride. */
+  readonly #joint = { kept: 0, stride: 0.5 };
   /** Dimensions still to look at in this round. */
   #round: number[] = [];
-  /** Dimension of the move that was asked for last; undefined: none of a single choice. */
-  #moved: number | undefined;
+  /** What was asked for last. */
+  #move: 'joint' | 'other' | { readonly dimension: number } = 'other';
   #exchanges: Point[] = [];
 
   constructor(
@@ -47,21 +49,45 @@ class Descent implements Sampling {
   }
 
   ask(): Point | undefined {
-    this.#moved = undefined;
-    if (!this.#asked.has(this.#best)) return this.#asked.add(this.#best);
-    const next = this.#singleMove() ?? this.#exchange() ?? this.#asked.fresh(this.random);
+    const next = this.#jointMove() ?? this.#singleMove() ?? this.#otherMove();
     return next && this.#asked.add(next);
   }
 
   tell({ point, cost, violation }: Trial): void {
-    if (violation <= 0 && cost < this.#cost) {
-      if (this.#moved === undefined && this.#cost < Number.POSITIVE_INFINITY) this.#reopen();
-      this.#best = point;
-      this.#cost = cost;
-      this.#exchanges = [];
-      return;
+    const keeps = violation <= 0;
+    const improves = keeps && cost < this.#cost;
+    const move = this.#move;
+    if (move === 'joint') this.#bisect(keeps);
+    else if (move === 'other') {
+      if (improves) this.#reopen();
+    } else if (!improves) {
+      // A choice that costs the same at other values is of no use now.
+      this.#strides[move.dimension] = keeps && cost === this.#cost ? 0 : this.#strides[move.dimension]! >> 1;
     }
-    if (this.#moved !== undefined) this.#strides[this.#moved]! >>= 1;
+    if (!improves) return;
+    this.#best = point;
+    this.#cost = cost;
+    this.#exchanges = [];
+  }
+
+  /** The same share of the way along every dimension. */
+  #jointMove(): Point | undefined {
+    const joint = this.#joint;
+    const { dimensions } = this.space;
+    const finest = 1 / Math.max(...dimensions.map(({ values }) => values.length - 1));
+    for (; joint.stride >= finest; joint.stride /= 2) {
+      const share = joint.kept + joint.stride;
+      const point = dimensions.map(({ values }) => Math.round(share * (values.length - 1)));
+      if (this.#asked.has(point)) continue;
+      this.#move = 'joint';
+      return point;
+    }
+    return undefined;
+  }
+
+  #bisect(keeps: boolean): void {
+    if (keeps) this.#joint.kept += this.#joint.stride;
+    this.#joint.stride /= 2;
   }
 
   /** A stride along each dimension in turn, in an order of its own each round. */
@@ -75,10 +101,15 @@ class Descent implements Sampling {
       for (; this.#strides[dimension]! > 0; this.#strides[dimension]! >>= 1) {
         const point = moved(this.space, this.#best, dimension, this.#strides[dimension]!);
         if (point === undefined || this.#asked.has(point)) continue;
-        this.#moved = dimension;
+        this.#move = { dimension };
         return point;
       }
     }
+  }
+
+  #otherMove(): Point | undefined {
+    this.#move = 'other';
+    return this.#exchange() ?? this.#asked.fresh(this.random);
   }
 
   /** One choice cheaper by a step, another dearer by one. */
