@@ -56,7 +56,7 @@ const gain = (run, own, other) => {
   const [a, b] = [machine(run, own), machine(run, other)];
   return a && b && { time: seconds(b) / seconds(a), energy: b.energyPicojoules / a.energyPicojoules };
 };
-for (const own of ['vssa', 'vssa-halved']) {
+for (const own of ['vssa', 'vssa-halved', 'vssa-layerwise']) {
   const others = ['spatten-1-8', 'eyeriss-40nm', 'eyeriss-65nm', 'vssa-dense', 'vssa-unsorted'];
   const rows = tasks.map((task) => ({ task, gains: others.map((other) => gain(main(task), own, other)) }));
   const shown = rows.map(({ task, gains }) => ({

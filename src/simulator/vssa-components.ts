@@ -12,7 +12,7 @@ import {
 import { type ActionCounts, Composition } from '../hardware/compose.js';
 import { combine, toCost } from '../hardware/cost.js';
 import type { ComponentCost } from '../hardware/types.js';
-import type { VssaConfig } from './vssa-config.js';
+import { isHalved, type VssaConfig } from './vssa-config.js';
 
 /** How often the parts worked. */
 export interface VssaActivity {
@@ -81,7 +81,7 @@ export function vssaComposition(config: VssaConfig): Composition {
     // Sums move aside so that the next tile can start while they leave.
     .add('result registers', register.cost({ bits: accumulatorBits }, technology), pes)
     .add('operand registers', register.cost({ bits: array.peBits }, technology), pes * partsPerPe(config));
-  if (config.stallRelief === 'halved')
+  if (isHalved(config))
     composition.add('half adders', adder.cost({ bits: accumulatorBits + operandBits }, technology), array.columns);
   composition
     .add('Q buffer', buffer(buffers.queryBytes, words.rows))
@@ -119,7 +119,7 @@ export function vssaActions(config: VssaConfig, activity: VssaActivity): ActionC
     'sum registers': { write: activity.partProducts },
     'result registers': { write: activity.sums },
     'operand registers': { write: activity.hops },
-    ...(config.stallRelief === 'halved' && { 'half adders': { add: activity.combined } }),
+    ...(isHalved(config) && { 'half adders': { add: activity.combined } }),
     'Q buffer': { read: activity.queryBitsRead / words.rows, write: activity.queryBitsWritten / words.rows },
     'K buffer': { read: activity.keyBitsRead / words.columns, write: activity.keyBitsWritten / words.columns },
     'V buffer': { read: activity.valueBitsRead / words.columns, write: activity.valueBitsWritten / words.columns },

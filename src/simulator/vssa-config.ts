@@ -6,7 +6,7 @@ import { technologySchema } from '../hardware/presets.js';
 const count = z.int().min(1);
 
 /** How pipeline stalls between operands of different widths are avoided, each one with what the ones before it do. */
-export const STALL_RELIEFS = ['none', 'grouped', 'chained', 'halved'] as const;
+export const STALL_RELIEFS = ['none', 'grouped', 'chained', 'halved', 'layerwise'] as const;
 
 export const vssaSchema = z.strictObject({
   technology: technologySchema.default({ nodeNanometres: 40, voltage: 0.9, clockHertz: 1e9 }),
@@ -30,7 +30,7 @@ export const vssaSchema = z.strictObject({
     .enum(STALL_RELIEFS)
     .default('grouped')
     .describe(
-      'none: tokens in their order; grouped: tokens of equal width together, as published; chained: also, tiles follow each other without emptying the array; halved: also, wide operands enter as several narrow ones where this saves time',
+      'none: tokens in their order; grouped: tokens of equal width together, as published; chained: also, tiles follow each other without emptying the array; halved: also, wide operands enter as several narrow ones where this saves time; layerwise: also, heads of a layer whose tokens have the same widths follow each other without emptying the array',
     ),
   probabilities: z
     .strictObject({
@@ -72,4 +72,8 @@ export type StallRelief = VssaConfig['stallRelief'];
 
 /** Whether tiles follow each other without emptying the array in between. */
 export const isStreamed = ({ stallRelief }: Pick<VssaConfig, 'stallRelief'>): boolean =>
-  stallRelief === 'chained' || stallRelief === 'halved';
+  stallRelief === 'chained' || isHalved({ stallRelief });
+
+/** Whether wide operands may enter as several narrow ones. */
+export const isHalved = ({ stallRelief }: Pick<VssaConfig, 'stallRelief'>): boolean =>
+  stallRelief === 'halved' || stallRelief === 'layerwise';

@@ -1,4 +1,4 @@
-/** One attention head on the variable-speed array: whether it fits, its cycles, and how often each part works. */
+/** One attention head, or several like it in a stream, on the variable-speed array: whether it fits, its cycles, and how often each part works. */
 import { dramBytesPerSecond } from '../hardware/components/index.js';
 import type { Infeasible } from './types.js';
 import { type ArrayRun, addRuns, NO_RUN, playStream } from './vssa-array.js';
@@ -37,17 +37,19 @@ export function playTiles(config: VssaConfig, { tiles }: Pick<HeadTiles, 'tiles'
 /**
  * What a head with tokens of these widths does. Heads of equal widths and sizes do the same, so callers may keep it.
  * @param bits of each token, 0 for removed ones; widths that the array serves
+ * @param heads that follow each other in one stream; the outcome is that of all
  */
 export function headOutcome(
   config: VssaConfig,
   bits: Uint8Array,
   sizes: HeadSizes,
   fidelity: Fidelity,
+  heads = 1,
 ): HeadOutcome | Misfit {
   const misfit = misfitOf(config, bits, sizes);
   if (misfit !== undefined) return misfit;
   const parts = tokenParts(bits, config);
-  const plan = headTiles(config, parts, sizes);
+  const plan = headTiles(config, parts, sizes, heads);
   const run: ArrayRun =
     fidelity === 'cycle'
       ? playTiles(config, plan)
@@ -58,27 +60,27 @@ export function headOutcome(
           tiles: plan.tiles.length,
         };
   const { peBits } = config.array;
-  const tokens = parts.length;
-  const scores = tokens * tokens;
-  const values = tokens + (sizes.pseudoBits > 0 ? 1 : 0);
-  const valueBits = total(parts) * peBits + sizes.pseudoBits;
+  const kept = parts.length;
+  const tokens = heads * kept;
+  const scores = tokens * kept;
+  const values = kept + (sizes.pseudoBits > 0 ? 1 : 0);
+  const tokenBits = heads * total(parts) * peBits;
   const results = scores + tokens * sizes.valueDim;
   const softmaxCycles = Math.ceil(scores / config.softmax.lanes);
   const compute = Math.max(run.cycles, softmaxCycles);
-  const transfer = transferOf(config, parts, sizes);
+  const transfer = transferOf(config, parts, sizes, heads);
   const cycles = transfer.hidden ? Math.max(compute, transfer.cycles) : compute + transfer.cycles;
   const pes = config.array.rows * config.array.columns;
-  const probabilityBits =
-    config.probabilities.width === 'token' ? total(parts) * peBits : tokens * config.probabilities.bits;
+  const probabilityBits = config.probabilities.width === 'token' ? tokenBits : tokens * config.probabilities.bits;
   const perToken = sizes.headDim + sizes.valueDim;
-  const dense = bits.length * bits.length * perToken;
+  const dense = heads * bits.length * bits.length * perToken;
   const executed = scores * sizes.headDim + tokens * values * sizes.valueDim;
   return {
     cycles,
     counts: {
-      heads: 1,
-      tokens: bits.length,
-      tokensRemoved: bits.length - tokens,
+      heads,
+      tokens: heads * bits.length,
+      tokensRemoved: heads * bits.length - tokens,
       products: executed,
       productsSkipped: dense - executed,
       partProducts: run.busy,
@@ -108,11 +110,11 @@ export function headOutcome(
       sums: plan.sums,
       combined: plan.sums - results,
       queryBitsRead: plan.queryParts * peBits,
-      queryBitsWritten: total(parts) * peBits * sizes.headDim,
+      queryBitsWritten: tokenBits * sizes.headDim,
       keyBitsRead: plan.keyParts * peBits,
-      keyBitsWritten: total(parts) * peBits * sizes.headDim,
+      keyBitsWritten: tokenBits * sizes.headDim,
       valueBitsRead: plan.valueParts * peBits,
-      valueBitsWritten: valueBits * sizes.valueDim,
+      valueBitsWritten: (tokenBits + heads * sizes.pseudoBits) * sizes.valueDim,
       // Scores are written, read by the softmax, written back as probabilities, and read for each tile of outputs.
       scoreBitsRead: scores * config.softmax.bits + plan.probabilityParts * peBits,
       scoreBitsWritten: scores * config.softmax.bits + probabilityBits * values,
@@ -123,6 +125,10 @@ export function headOutcome(
     },
   };
 }
+
+/** Whether the next head's operands can be in the buffers before a head is done, so that the two may be one stream. */
+export const mayFollow = (config: VssaConfig, bits: Uint8Array, sizes: HeadSizes): boolean =>
+  transferOf(config, tokenParts(bits, config), sizes).hidden;
 
 /** Bytes that a head takes in the buffers, at its tokens' widths. */
 function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim, pseudoBits }: HeadSizes) {
@@ -167,14 +173,19 @@ function misfitOf(config: VssaConfig, bits: Uint8Array, sizes: HeadSizes): Misfi
 }
 
 /** Q, K, V at their tokens' widths, and outputs likewise; behind the previous head when the buffers hold two heads. */
-function transferOf(config: VssaConfig, parts: readonly number[], { headDim, valueDim, pseudoBits }: HeadSizes) {
+function transferOf(
+  config: VssaConfig,
+  parts: readonly number[],
+  { headDim, valueDim, pseudoBits }: HeadSizes,
+  heads = 1,
+) {
   if (config.dram === 'none') return { cycles: 0, hidden: true, bitsRead: 0, bitsWritten: 0 };
   const bits = total(parts) * config.array.peBits;
   const steps = parts.length * config.scaleBits;
   const pseudoValue = pseudoBits > 0 ? pseudoBits * valueDim + config.scaleBits : 0;
   const valueBits = bits * valueDim + steps + pseudoValue;
-  const bitsRead = 2 * (bits * headDim + steps) + valueBits;
-  const bitsWritten = bits * valueDim + steps;
+  const bitsRead = heads * (2 * (bits * headDim + steps) + valueBits);
+  const bitsWritten = heads * (bits * valueDim + steps);
   const bitsPerCycle =
     config.bandwidthBitsPerCycle ?? (8 * dramBytesPerSecond(config.dram)) / config.technology.clockHertz;
   const half = (bytes: number) => (8 * bytes) / 2;

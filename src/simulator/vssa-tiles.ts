@@ -1,9 +1,9 @@
 /**
- * The tiles of one attention head on the variable-speed array, in the order in which they run: scores Q·Kᵀ with queries on
+ * The tiles of an attention head, or of several like it, on the variable-speed array, in the order in which they run: scores Q·Kᵀ with queries on
  * rows and keys on columns, outputs P·V with queries on rows, elements of the value on columns and keys along the steps.
  * A row of scores leaves for the softmax while the next tile row of Q·Kᵀ runs, and comes back as probabilities after that.
  */
-import { isStreamed, type VssaConfig } from './vssa-config.js';
+import { isHalved, isStreamed, type VssaConfig } from './vssa-config.js';
 import { largest, type Tile, total } from './vssa-reference.js';
 
 /** What of a configuration decides the tiles. */
@@ -48,11 +48,15 @@ export function tokenParts(bits: Uint8Array, { array, stallRelief }: TilingConfi
   return stallRelief === 'none' ? parts : parts.sort((a, b) => b - a);
 }
 
-/** @param parts of each token, at least one token */
+/**
+ * @param parts of each token, at least one token
+ * @param heads that follow each other in one stream, with the same tokens' widths
+ */
 export function headTiles(
   config: TilingConfig,
   parts: readonly number[],
   { headDim, valueDim, pseudoBits }: HeadSizes,
+  heads = 1,
 ): HeadTiles {
   const { array, probabilities } = config;
   const own = Uint8Array.from(parts);
@@ -64,7 +68,7 @@ export function headTiles(
   const features = inTiles(config, new Uint8Array(valueDim).fill(1), array.columns);
   const uniform = new Uint8Array(headDim).fill(1);
   // Halves of a value follow each other; the probability stays for both.
-  const values = halved(config) ? new Uint8Array(total(valued)).fill(1) : valued;
+  const values = isHalved(config) ? new Uint8Array(total(valued)).fill(1) : valued;
   const reversed = values.slice().reverse();
   const tiles: Tile[] = [];
   const kinds: ('scores' | 'outputs')[] = [];
@@ -74,8 +78,9 @@ export function headTiles(
     kinds.push(kind);
   };
   // In an unbroken stream every other tile row goes back the way the last one came, so that neighbours are alike.
-  const addScores = (rows: Uint8Array, index: number) => {
-    const order = streamed && index % 2 === 1 ? [...keys].reverse() : keys;
+  let scored = 0;
+  const addScores = (rows: Uint8Array) => {
+    const order = streamed && scored++ % 2 === 1 ? [...keys].reverse() : keys;
     for (const { parts: columns } of order) add('scores', { rows, columns, steps: uniform });
   };
   let outputs = 0;
@@ -85,40 +90,45 @@ export function headTiles(
       add('outputs', { rows, columns, steps });
     }
   };
-  let done = 0;
-  queries.forEach(({ parts: rows }, index) => {
-    addScores(rows, index);
-    const complete = queries[index - 1]?.last ?? -1;
-    while (done < weights.length && weights[done]!.last <= complete) addOutputs(weights[done++]!.parts);
-  });
-  while (done < weights.length) addOutputs(weights[done++]!.parts);
+  // Outputs of a row of scores follow when the softmax has passed it, behind the next row: of the next head after the last.
+  let addPending = () => {};
+  for (let head = 0; head < heads; head++) {
+    let done = 0;
+    for (const { parts: rows, last } of queries) {
+      addScores(rows);
+      addPending();
+      addPending = () => {
+        while (done < weights.length && weights[done]!.last <= last) addOutputs(weights[done++]!.parts);
+      };
+    }
+  }
+  addPending();
   const [queryRows, keyColumns, weightRows] = [lanesOf(queries), lanesOf(keys), lanesOf(weights)];
   const [ownTotal, valueTotal, weightTotal] = [own, valued, weightParts].map(total) as [number, number, number];
   // Every tile of a row of tiles reads the same queries or probabilities, every one of a column the same keys or values.
   return {
     tiles,
     kinds,
-    partProducts: ownTotal * ownTotal * headDim + weightTotal * valueTotal * valueDim,
-    queryParts: ownTotal * headDim * keys.length,
-    keyParts: ownTotal * headDim * queries.length,
-    probabilityParts: weightTotal * values.length * features.length,
-    valueParts: valueTotal * valueDim * weights.length,
+    partProducts: heads * (ownTotal * ownTotal * headDim + weightTotal * valueTotal * valueDim),
+    queryParts: heads * ownTotal * headDim * keys.length,
+    keyParts: heads * ownTotal * headDim * queries.length,
+    probabilityParts: heads * weightTotal * values.length * features.length,
+    valueParts: heads * valueTotal * valueDim * weights.length,
     hops:
-      ownTotal * headDim * (keyColumns + queryRows) +
-      weightTotal * values.length * valueDim +
-      valueTotal * valueDim * weightRows,
-    sums: queryRows * keyColumns + weightRows * valueDim,
+      heads *
+      (ownTotal * headDim * (keyColumns + queryRows) +
+        weightTotal * values.length * valueDim +
+        valueTotal * valueDim * weightRows),
+    sums: heads * (queryRows * keyColumns + weightRows * valueDim),
   };
 }
-
-const halved = ({ stallRelief }: TilingConfig): boolean => stallRelief === 'halved';
 
 const lanesOf = (tiles: readonly Lanes[]): number => tiles.reduce((sum, { parts }) => sum + parts.length, 0);
 
 /** Operands in tiles of `size`. A tile is as slow as its widest operand; operands in halves all take their turn alone. */
 function inTiles(config: TilingConfig, operands: Uint8Array, size: number): Lanes[] {
   const whole = cut(operands, size, (lane) => lane);
-  if (!halved(config)) return whole;
+  if (!isHalved(config)) return whole;
   const count = total(operands);
   const time = whole.reduce((sum, { parts }) => sum + largest(parts), 0);
   if (Math.ceil(count / size) >= time) return whole;

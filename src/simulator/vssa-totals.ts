@@ -11,7 +11,8 @@ import { wavefronts } from './vssa-wavefront.js';
 
 interface Part {
   readonly layer: number;
-  readonly head: number;
+  /** Undefined: all heads, in one stream. */
+  readonly head: number | undefined;
   cycles: number;
   readonly counts: Record<string, number>;
   readonly activity: { -readonly [Name in keyof VssaActivity]: number };
@@ -50,8 +51,9 @@ export class VssaTotals {
     readonly fidelity: Fidelity,
   ) {}
 
-  add(layer: number, head: number, bits: Uint8Array, sizes: HeadSizes, outcome: HeadOutcome): void {
-    const key = `${layer}/${head}`;
+  /** @param head undefined for heads of a layer that follow each other in one stream */
+  add(layer: number, head: number | undefined, bits: Uint8Array, sizes: HeadSizes, outcome: HeadOutcome): void {
+    const key = `${layer}/${head ?? ''}`;
     const part = this.#parts.get(key);
     if (part === undefined) {
       const { cycles, counts, activity } = outcome;
@@ -62,7 +64,7 @@ export class VssaTotals {
       for (const name of Object.keys(part.activity) as (keyof VssaActivity)[])
         part.activity[name] += outcome.activity[name];
     }
-    this.#expect(bits, sizes);
+    this.#expect(bits, sizes, outcome.counts.heads!);
     this.#chooseExample(bits, sizes);
   }
 
@@ -76,7 +78,7 @@ export class VssaTotals {
   result(): SimulationResult {
     const { array } = this.config;
     const parts = [...this.#parts.values()]
-      .sort((a, b) => a.layer - b.layer || a.head - b.head)
+      .sort((a, b) => a.layer - b.layer || (a.head ?? -1) - (b.head ?? -1))
       .map((part) => this.#partActivity(part));
     const counts = sumCounts(parts.map((part) => part.counts));
     const cycles = parts.reduce((sum, part) => sum + part.cycles, 0);
@@ -122,18 +124,19 @@ export class VssaTotals {
     if (tile !== undefined) this.#example = { tile, bits, sizes };
   }
 
-  #expect(bits: Uint8Array, { headDim, valueDim, pseudoBits }: HeadSizes): void {
+  #expect(bits: Uint8Array, { headDim, valueDim, pseudoBits }: HeadSizes, heads: number): void {
     const { array, probabilities } = this.config;
     let [tokens, parts] = [0, 0];
     for (const width of bits) {
-      this.#tokenBits.add(width);
+      this.#tokenBits.add(width, heads);
       if (width > 0) tokens++;
       parts += width / array.peBits;
     }
     const weights = probabilities.width === 'token' ? parts : (tokens * probabilities.bits) / array.peBits;
     const values = tokens + (pseudoBits > 0 ? 1 : 0);
-    this.#expected.products += tokens * (tokens * headDim + values * valueDim);
-    this.#expected.partProducts += parts * parts * headDim + weights * (parts + pseudoBits / array.peBits) * valueDim;
+    this.#expected.products += heads * tokens * (tokens * headDim + values * valueDim);
+    this.#expected.partProducts +=
+      heads * (parts * parts * headDim + weights * (parts + pseudoBits / array.peBits) * valueDim);
   }
 
   #checkLaws(laws: ConservationLaws, counts: Readonly<Record<string, number>>): void {
@@ -148,7 +151,7 @@ export class VssaTotals {
   #partActivity({ layer, head, cycles, counts, activity }: Part): PartActivity {
     return {
       layer: String(layer),
-      head,
+      ...(head !== undefined && { head }),
       cycles,
       utilisation: share(counts.partProducts!, counts.peCycles!),
       counts,

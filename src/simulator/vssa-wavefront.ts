@@ -10,6 +10,7 @@ const TITLES: Readonly<Record<StallRelief, string>> = {
   grouped: 'tokens of equal width together',
   chained: 'together, tiles without a break',
   halved: 'together, without a break, in halves',
+  layerwise: 'together, without a break, in halves',
 };
 
 /** Tokens that an example has at most, in tiles of the array's longer side. */

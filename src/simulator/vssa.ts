@@ -10,7 +10,7 @@ import type { TransformerArchitecture } from '../workload/transformer.js';
 import { playRecords } from './engine.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, Workload } from './types.js';
 import { type VssaConfig, vssaSchema } from './vssa-config.js';
-import { type Fidelity, type HeadOutcome, headOutcome, type Misfit } from './vssa-head.js';
+import { type Fidelity, type HeadOutcome, headOutcome, type Misfit, mayFollow } from './vssa-head.js';
 import { vssaSizing } from './vssa-sizing.js';
 import type { HeadSizes } from './vssa-tiles.js';
 import { VssaTotals } from './vssa-totals.js';
@@ -47,7 +47,8 @@ async function simulateMany(
   let played = 0;
   await playRecords(workload.records, options, (record) => {
     if (record.kind !== 'token-bits') return;
-    for (const [head, sizes] of model.heads(record)) for (const run of runs) run.play(record, head, sizes);
+    const heads = model.heads(record);
+    for (const run of runs) run.play(record, heads);
     played++;
   });
   if (played === 0) {
@@ -118,7 +119,7 @@ const KEPT_OUTCOMES = 4096;
 class Run {
   readonly #totals: VssaTotals;
   readonly #known = new Map<string, HeadOutcome>();
-  #heads = 0;
+  #played = 0;
   #misfit: Misfit | undefined;
 
   constructor(
@@ -129,32 +130,47 @@ class Run {
     this.#totals = new VssaTotals(name, config, fidelity);
   }
 
-  play(traced: TokenBitsRecord, head: number, ofModel: HeadSizes): void {
-    if (this.#misfit !== undefined) return;
+  /** @param heads that have these widths, with their numbers */
+  play(traced: TokenBitsRecord, heads: readonly (readonly [number, HeadSizes])[]): void {
     const { tokens, operandBits } = this.config;
-    const record =
-      tokens === 'dense' ? { ...traced, bits: new Uint8Array(traced.bits.length).fill(operandBits) } : traced;
-    const sizes = losesSome(record.bits) ? ofModel : { ...ofModel, pseudoBits: 0 };
-    this.#check(record, sizes.pseudoBits);
-    const outcome = this.#outcome(record.bits, sizes);
+    const bits = tokens === 'dense' ? new Uint8Array(traced.bits.length).fill(operandBits) : traced.bits;
+    const record = { ...traced, bits };
+    const loses = losesSome(bits);
+    const sized = heads.map(([head, ofModel]) => [head, loses ? ofModel : { ...ofModel, pseudoBits: 0 }] as const);
+    this.#check(record, sized[0]![1].pseudoBits);
+    const [first] = sized as [readonly [number, HeadSizes]];
+    if (this.#isStream(bits, sized)) this.#play(record, undefined, first[1], sized.length);
+    else for (const [head, sizes] of sized) this.#play(record, head, sizes, 1);
+  }
+
+  /** Whether heads follow each other in the array without a break. */
+  #isStream(bits: Uint8Array, heads: readonly (readonly [number, HeadSizes])[]): boolean {
+    if (this.config.stallRelief !== 'layerwise' || heads.length === 1) return false;
+    const [, sizes] = heads[0]!;
+    return heads.every(([, { headDim }]) => headDim === sizes.headDim) && mayFollow(this.config, bits, sizes);
+  }
+
+  #play({ layer, bits }: TokenBitsRecord, head: number | undefined, sizes: HeadSizes, heads: number): void {
+    if (this.#misfit !== undefined) return;
+    const outcome = this.#outcome(bits, sizes, heads);
     if ('resource' in outcome) {
       this.#misfit = outcome;
       return;
     }
-    this.#totals.add(record.layer, head, record.bits, sizes, outcome);
-    this.#heads++;
-    // Fast fidelity measures its error on heads 1, 2, 4, 8, …
-    if (this.fidelity === 'fast' && (this.#heads & (this.#heads - 1)) === 0) {
-      const exact = headOutcome(this.config, record.bits, sizes, 'cycle') as HeadOutcome;
+    this.#totals.add(layer, head, bits, sizes, outcome);
+    this.#played++;
+    // Fast fidelity measures its error on heads, or streams of them, 1, 2, 4, 8, …
+    if (this.fidelity === 'fast' && (this.#played & (this.#played - 1)) === 0) {
+      const exact = headOutcome(this.config, bits, sizes, 'cycle', heads) as HeadOutcome;
       this.#totals.addReplay(outcome.cycles, exact.cycles);
     }
   }
 
-  #outcome(bits: Uint8Array, sizes: HeadSizes): HeadOutcome | Misfit {
-    const key = `${this.#order(bits)}/${sizes.headDim}/${sizes.valueDim}/${sizes.pseudoBits}`;
+  #outcome(bits: Uint8Array, sizes: HeadSizes, heads: number): HeadOutcome | Misfit {
+    const key = `${this.#order(bits)}/${sizes.headDim}/${sizes.valueDim}/${sizes.pseudoBits}/${heads}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const outcome = headOutcome(this.config, bits, sizes, this.fidelity);
+    const outcome = headOutcome(this.config, bits, sizes, this.fidelity, heads);
     if ('resource' in outcome) return outcome;
     if (this.#known.size >= KEPT_OUTCOMES) this.#known.clear();
     this.#known.set(key, outcome);

@@ -151,36 +151,42 @@ test('a head’s tiles hold every product once, and what they move is what each 
   });
   const anyPseudo = fc.constantFrom(0, 4, 8);
   fc.assert(
-    fc.property(anyConfig, anyBits(30), fc.integer({ min: 1, max: 12 }), anyPseudo, (given, bits, dim, pseudoBits) => {
-      const config = vssaSchema.parse(given);
-      const parts = tokenParts(bits, config);
-      const plan = headTiles(config, parts, { headDim: dim, valueDim: dim + 1, pseudoBits });
-      const moved = {
-        queryParts: 0,
-        keyParts: 0,
-        probabilityParts: 0,
-        valueParts: 0,
-        hops: 0,
-        sums: 0,
-        partProducts: 0,
-      };
-      plan.tiles.forEach(({ rows, columns, steps }, at) => {
-        expect(rows.length).toBeLessThanOrEqual(config.array.rows);
-        expect(columns.length).toBeLessThanOrEqual(config.array.columns);
-        const left = total(rows) * steps.length;
-        const top = total(columns) * total(steps);
-        moved[plan.kinds[at] === 'scores' ? 'queryParts' : 'probabilityParts'] += left;
-        moved[plan.kinds[at] === 'scores' ? 'keyParts' : 'valueParts'] += top;
-        moved.hops += left * columns.length + top * rows.length;
-        moved.sums += rows.length * columns.length;
-        moved.partProducts += total(rows) * total(columns) * total(steps);
-      });
-      expect(plan).toMatchObject(moved);
-      const weights = config.probabilities.width === 'token' ? total(parts) : parts.length * 2;
-      expect(plan.partProducts).toBe(
-        total(parts) ** 2 * dim + weights * (total(parts) + pseudoBits / 4) * (parts.length > 0 ? dim + 1 : 0),
-      );
-    }),
+    fc.property(
+      anyConfig,
+      anyBits(30),
+      fc.integer({ min: 1, max: 12 }),
+      anyPseudo,
+      fc.integer({ min: 1, max: 3 }),
+      (given, bits, dim, pseudoBits, heads) => {
+        const config = vssaSchema.parse(given);
+        const parts = tokenParts(bits, config);
+        const plan = headTiles(config, parts, { headDim: dim, valueDim: dim + 1, pseudoBits }, heads);
+        const moved = {
+          queryParts: 0,
+          keyParts: 0,
+          probabilityParts: 0,
+          valueParts: 0,
+          hops: 0,
+          sums: 0,
+          partProducts: 0,
+        };
+        plan.tiles.forEach(({ rows, columns, steps }, at) => {
+          expect(rows.length).toBeLessThanOrEqual(config.array.rows);
+          expect(columns.length).toBeLessThanOrEqual(config.array.columns);
+          const left = total(rows) * steps.length;
+          const top = total(columns) * total(steps);
+          moved[plan.kinds[at] === 'scores' ? 'queryParts' : 'probabilityParts'] += left;
+          moved[plan.kinds[at] === 'scores' ? 'keyParts' : 'valueParts'] += top;
+          moved.hops += left * columns.length + top * rows.length;
+          moved.sums += rows.length * columns.length;
+          moved.partProducts += total(rows) * total(columns) * total(steps);
+        });
+        expect(plan).toMatchObject(moved);
+        const weights = config.probabilities.width === 'token' ? total(parts) : parts.length * 2;
+        const products = total(parts) ** 2 * dim + weights * (total(parts) + pseudoBits / 4) * (dim + 1);
+        expect(plan.partProducts).toBe(heads * products);
+      },
+    ),
     { numRuns: 60 },
   );
 });
