@@ -5,6 +5,7 @@ import { eyeriss } from './eyeriss.js';
 import { leopard } from './leopard.js';
 import { spatten } from './spatten.js';
 import { systolic } from './systolic.js';
+import { toex } from './toex.js';
 import type { Machine } from './types.js';
 import { vssa } from './vssa.js';
 
@@ -15,4 +16,5 @@ machines.register(eyeriss);
 machines.register(leopard);
 machines.register(spatten);
 machines.register(systolic);
+machines.register(toex);
 machines.register(vssa);

@@ -6,10 +6,12 @@ import { elector } from '../../src/simulator/elector.js';
 import { leopard } from '../../src/simulator/leopard.js';
 import { machines } from '../../src/simulator/registry.js';
 import { systolic } from '../../src/simulator/systolic.js';
+import { toex } from '../../src/simulator/toex.js';
 import type { Machine, SimulationResult, Workload } from '../../src/simulator/types.js';
 import { vssa } from '../../src/simulator/vssa.js';
 import { maskTrace } from './elector/mask-trace.js';
 import { gaussianHead, traceOf } from './heads.js';
+import { decoder, exitsRecord, exitsTrace } from './toex-trace.js';
 import { architecture, shuffledBits, tokenBitsTrace } from './vssa-trace.js';
 
 const records = [
@@ -52,9 +54,10 @@ const configOf = (machine: Machine) => presetConfig(readPreset(machine.presets[0
 const tokenBits = [shuffledBits(9, 20, 5, 1), shuffledBits(3, 0, 1, 2), shuffledBits(0, 24, 0, 3)].map(
   (bits, sequence) => ({ sequence, layer: 0, head: -1, bits }),
 );
-/** Machines that play zero masks or bits per token need traces of those. */
+/** Machines that play zero masks, exits or bits per token need traces of those. */
 const TRACES: Readonly<Record<string, () => Workload>> = {
   [elector.name]: () => maskTrace({ sequences: 6, tokens: 20 }),
+  [toex.name]: () => exitsTrace(decoder(3), [exitsRecord(3, [3, 1, 2, 3]), exitsRecord(3, [2, 2], { prompt: 2 })]),
   [vssa.name]: () => tokenBitsTrace(architecture(2), tokenBits),
 };
 const workloadOf = (machine: Machine, kind: Workload['kind']): (() => Workload) =>
