@@ -8,7 +8,7 @@ export * from './data/types.js';
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, TandemError } from './errors.js';
 // Experiments
 export * from './experiment/api.js';
-export { experimentJsonSchema, machineJsonSchema } from './experiment/json-schema.js';
+export { decodingJsonSchema, experimentJsonSchema, machineJsonSchema } from './experiment/json-schema.js';
 export {
   type Loaded,
   type LoadedDecoding,

@@ -2,7 +2,7 @@
 import { corpora } from '../data/corpora.js';
 import { datasets } from '../data/registry.js';
 import { presetNames, readPreset } from '../hardware/preset-files.js';
-import { modelFamilies } from '../models/registry.js';
+import { decoderFamilies, modelFamilies } from '../models/registry.js';
 import { machines } from '../simulator/registry.js';
 import { techniques } from '../techniques/registry.js';
 import { ARCHITECTURE_NAMES, namedArchitecture } from '../workload/named-transformers.js';
@@ -26,6 +26,7 @@ const entry = ({ name, description }: CatalogueEntry): CatalogueEntry => ({ name
 
 export const catalogue = {
   models: () => modelFamilies.list().map(entry),
+  decoders: () => decoderFamilies.list().map(entry),
   datasets: () => datasets.list().map(entry),
   corpora: () => corpora.list().map(entry),
   techniques: () => techniques.list().map(entry),

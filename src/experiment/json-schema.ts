@@ -1,5 +1,6 @@
 /** JSON Schemas of what users write, for editors and for the reference. */
 import { z } from 'zod';
+import { decodingSchema } from './decoding/schema.js';
 import { machineNamed } from './machines.js';
 import { experimentSchema } from './schema.js';
 
@@ -7,6 +8,11 @@ export type JsonSchema = z.core.JSONSchema.JSONSchema;
 
 export function experimentJsonSchema(): JsonSchema {
   return { title: 'Tandem experiment', ...z.toJSONSchema(experimentSchema(), { io: 'input' }) };
+}
+
+/** Of experiments on decoding: those with a `decoder`. */
+export function decodingJsonSchema(): JsonSchema {
+  return { title: 'Tandem experiment on decoding', ...z.toJSONSchema(decodingSchema(), { io: 'input' }) };
 }
 
 /** Of a machine's `config`. @throws TANDEM_UNKNOWN_NAME */

@@ -149,6 +149,9 @@ const NAMES: readonly (readonly [RegExp, string])[] = [
   [/^model\.architecture$/, 'transformer'],
   [/^technique\.name$/, 'technique'],
   [/^task\.dataset$/, 'data set'],
+  [/^decoder\.name$/, 'decoder family'],
+  [/^decoder\.pretrained$/, 'pretrained decoder'],
+  [/^text\.corpora\.\d+$/, 'corpus'],
   [/^machines\.\d+\.machine$/, 'machine'],
   [/^machines\.\d+\.preset$/, 'preset'],
 ];

@@ -14,6 +14,18 @@ export interface ExitLosses {
 
 /** Targets that do not count. */
 export const NO_TARGET = -100;
+/** Input int64 [positions]: where exits before the last learn, if not everywhere. */
+export const EXIT_POSITIONS = 'exit_positions';
+
+export interface ExitLossOptions {
+  /** Of the final norm. */
+  readonly epsilon: number;
+  /**
+   * Exits before the last read the positions that the input `exit_positions` names only: the logits of twelve exits cost
+   * more than the layers between them, and a random part of the positions gives the same gradient on average.
+   */
+  readonly somePositions?: boolean;
+}
 
 /**
  * Adds `targets` int64 [batch, tokens] (−100: none) and the loss at every exit. All exits share the final norm and the
@@ -24,16 +36,22 @@ export const NO_TARGET = -100;
 export function addExitLosses(
   graph: Graph,
   weights: readonly number[],
-  { epsilon }: { readonly epsilon: number },
+  { epsilon, somePositions = false }: ExitLossOptions,
 ): ExitLosses {
   const b = new GraphBuilder(graph.name, graph);
   const targets = b.input('targets', 'int64', ['batch', 'tokens']);
+  const positions = somePositions ? b.input(EXIT_POSITIONS, 'int64', ['positions']) : undefined;
+  const chosen = (value: string, hint: string) =>
+    positions === undefined ? value : b.op('Gather', [value, positions], { axis: int(1) }, hint);
+  const chosenTargets = chosen(targets, 'exit_targets');
   const norm = [`${FINAL_NORM}.weight`, `${FINAL_NORM}.bias`];
+  const attributes = { axis: int(-1), epsilon: float(epsilon) };
   const exits = weights.map((_, layer) => {
     if (layer === weights.length - 1) return addCrossEntropy(b, 'logits', targets, { ignoreIndex: NO_TARGET });
-    const attributes = { axis: int(-1), epsilon: float(epsilon) };
-    const normed = b.op('LayerNormalization', [`layer${layer}.output`, ...norm], attributes, `exit${layer}.normed`);
-    return addCrossEntropy(b, outputLogits(b, normed, `exit${layer}.logits`), targets, { ignoreIndex: NO_TARGET });
+    const hidden = chosen(`layer${layer}.output`, `exit${layer}.hidden`);
+    const normed = b.op('LayerNormalization', [hidden, ...norm], attributes, `exit${layer}.normed`);
+    const logits = outputLogits(b, normed, `exit${layer}.logits`);
+    return addCrossEntropy(b, logits, chosenTargets, { ignoreIndex: NO_TARGET });
   });
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const terms = exits.flatMap((exit, i) => (weights[i] ? [b.mul(exit, b.constant(weights[i]! / total))] : []));

@@ -27,6 +27,25 @@ const feeds = (ids: number[][]): Record<string, Tensor> => ({
   ),
 });
 
+describe('the loss at exits', () => {
+  const given = { ...feeds([[3, 1, 4, 1]]), targets: int64Tensor([1, 4, 1, 5], [1, 4]) };
+
+  it('over some positions is the mean over those, except at the last exit', async () => {
+    const everywhere = addExitLosses(decoder.graph, [1, 1, 1], config);
+    const some = addExitLosses(decoder.graph, [1, 1, 1], { ...config, somePositions: true });
+    const all = await run(withOutputs(everywhere.graph, everywhere.exits), given);
+    const at = async (positions: number[]) =>
+      run(withOutputs(some.graph, some.exits), { ...given, exit_positions: int64Tensor(positions) });
+    const [left, right] = [await at([0, 2]), await at([3, 1])];
+    const value = (values: Record<string, Tensor>, name: string) => Number(values[name]!.data[0]);
+    for (const [layer, exit] of everywhere.exits.entries()) {
+      const halves = [value(left, some.exits[layer]!), value(right, some.exits[layer]!)] as const;
+      expect((halves[0] + halves[1]) / 2).toBeCloseTo(value(all, exit), 5);
+      if (layer === 2) expect(halves[0]).toBeCloseTo(halves[1], 6);
+    }
+  });
+});
+
 describe('GPT-2', () => {
   it('gives each token the logits that it has without the tokens after it', async () => {
     const whole = await run(decoder.graph, feeds([[3, 1, 4, 1, 5, 9]]));

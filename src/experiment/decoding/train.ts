@@ -1,9 +1,10 @@
 /** Trains a decoder with the language-model loss at every exit. */
 import { rm } from 'node:fs/promises';
 import { mean } from 'simple-statistics';
-import type { Tensor } from '../../graph/types.js';
-import { addExitLosses } from '../../models/exit-losses.js';
-import { chunks } from '../../runtime/batches.js';
+import { TandemError } from '../../errors.js';
+import { int64Tensor, type Tensor } from '../../graph/types.js';
+import { addExitLosses, EXIT_POSITIONS } from '../../models/exit-losses.js';
+import { batches, chunks } from '../../runtime/batches.js';
 import { readSafetensors, writeSafetensors } from '../../runtime/safetensors-files.js';
 import { train } from '../../runtime/train.js';
 import { Trainer } from '../../runtime/trainer.js';
@@ -50,7 +51,12 @@ async function trainStage(
   context: RunContext,
 ): Promise<DecoderTrainingPoint[]> {
   const { steps, batchSize, accumulate, learningRate, weightDecay, warmup, schedule, clipNorm } = training;
-  const { graph, loss, exits } = addExitLosses(model.graph, exitWeights(training, model.config.layers), model.config);
+  const length = training.tokens ?? model.config.context;
+  const learning = Math.max(1, Math.round(training.exitPositions * length));
+  const { graph, loss, exits } = addExitLosses(model.graph, exitWeights(training, model.config.layers), {
+    epsilon: model.config.epsilon,
+    somePositions: learning < length,
+  });
   const trainer = await Trainer.create({
     graph,
     trainable: model.trainable,
@@ -73,7 +79,6 @@ async function trainStage(
     extras: exits,
     runtime,
   });
-  const length = training.tokens ?? model.config.context;
   const state = await stage.path(STATE);
   const task = context.progress.task('training the decoder', steps, 'steps');
   const course = await StepHistory.open<DecoderTrainingPoint>(`${state}.points.jsonl`);
@@ -82,7 +87,10 @@ async function trainStage(
       trainer,
       order: { examples: steps * batchSize * accumulate, batchSize, seed },
       epochs: 1,
-      feeds: (examples) => trainingFeeds(tokens.training, examples, length),
+      feeds: (examples, step) => ({
+        ...trainingFeeds(tokens.training, examples, length),
+        ...(learning < length && { [EXIT_POSITIONS]: someOf(length, learning, seed, step) }),
+      }),
       signal: context.signal,
       checkpoint: { path: state, everySteps: SAVE_EVERY },
       onStep: async ({ step, extras }) => {
@@ -102,6 +110,12 @@ async function trainStage(
   return thinned(course.lines());
 }
 
+/** Different positions of a sequence, drawn by seed and step. */
+function someOf(length: number, count: number, seed: number, step: number): Tensor {
+  const [drawn] = batches({ examples: length, batchSize: count, seed }, step);
+  return int64Tensor(drawn!);
+}
+
 function thinned(lines: readonly DecoderTrainingPoint[]): DecoderTrainingPoint[] {
   return chunks(lines, Math.ceil(lines.length / POINTS)).map((part) => ({
     step: part.at(-1)!.step,
@@ -109,8 +123,15 @@ function thinned(lines: readonly DecoderTrainingPoint[]): DecoderTrainingPoint[]
   }));
 }
 
+/** @throws TANDEM_CONFIG_INVALID for a list that does not fit the layers */
 export function exitWeights({ exitWeights: given }: Pick<DecoderTraining, 'exitWeights'>, layers: number): number[] {
-  if (typeof given !== 'string') return given;
+  if (typeof given !== 'string') {
+    if (given.length === layers && given.some((weight) => weight > 0)) return given;
+    throw new TandemError('TANDEM_CONFIG_INVALID', `${given.length} weights for ${layers} exits, or all of them 0.`, {
+      place: 'training.exitWeights',
+      remedy: `Give ${layers} weights, one for each layer's exit, at least one of them above 0.`,
+    });
+  }
   return Array.from({ length: layers }, (_, layer) => {
     if (given === 'uniform') return 1;
     return given === 'depth' ? layer + 1 : Number(layer === layers - 1);
