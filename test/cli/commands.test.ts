@@ -37,7 +37,7 @@ describe('tandem', () => {
     [['simulat'], 'Did you mean simulate?'],
     [['simulate', '--formt', 'json'], 'Did you mean --format?'],
     [['list'], "missing required argument 'kind'"],
-    [['list', 'nothing'], 'models, datasets, corpora, techniques, machines, presets'],
+    [['list', 'nothing'], 'models, decoders, datasets, corpora, techniques, machines, presets'],
     [['list', 'models', 'datasets'], 'too many arguments'],
     [['simulate', '--set'], 'argument missing'],
     [['simulate', '--gemms', 'a', '--trace', 'b'], 'cannot be used with'],
