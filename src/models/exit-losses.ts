@@ -14,17 +14,17 @@ export interface ExitLosses {
 
 /** Targets that do not count. */
 export const NO_TARGET = -100;
-/** Input int64 [positions]: where exits before the last learn, if not everywhere. */
-export const EXIT_POSITIONS = 'exit_positions';
+/** Input int64 [exits − 1, rows]: the sequences of the batch that each exit before the last learns from, if not all. */
+export const EXIT_ROWS = 'exit_rows';
 
 export interface ExitLossOptions {
   /** Of the final norm. */
   readonly epsilon: number;
   /**
-   * Exits before the last read the positions that the input `exit_positions` names only: the logits of twelve exits cost
-   * more than the layers between them, and a random part of the positions gives the same gradient on average.
+   * Each exit before the last reads the sequences that the input `exit_rows` names for it: the logits of twelve exits cost
+   * more than the layers between them, and a part of the batch gives the same gradient on average.
    */
-  readonly somePositions?: boolean;
+  readonly someRows?: boolean;
 }
 
 /**
@@ -36,22 +36,21 @@ export interface ExitLossOptions {
 export function addExitLosses(
   graph: Graph,
   weights: readonly number[],
-  { epsilon, somePositions = false }: ExitLossOptions,
+  { epsilon, someRows = false }: ExitLossOptions,
 ): ExitLosses {
   const b = new GraphBuilder(graph.name, graph);
   const targets = b.input('targets', 'int64', ['batch', 'tokens']);
-  const positions = somePositions ? b.input(EXIT_POSITIONS, 'int64', ['positions']) : undefined;
-  const chosen = (value: string, hint: string) =>
-    positions === undefined ? value : b.op('Gather', [value, positions], { axis: int(1) }, hint);
-  const chosenTargets = chosen(targets, 'exit_targets');
+  const rows = someRows ? b.input(EXIT_ROWS, 'int64', [weights.length - 1, 'rows']) : undefined;
   const norm = [`${FINAL_NORM}.weight`, `${FINAL_NORM}.bias`];
   const attributes = { axis: int(-1), epsilon: float(epsilon) };
   const exits = weights.map((_, layer) => {
     if (layer === weights.length - 1) return addCrossEntropy(b, 'logits', targets, { ignoreIndex: NO_TARGET });
-    const hidden = chosen(`layer${layer}.output`, `exit${layer}.hidden`);
+    const own = rows && b.op('Gather', [rows, b.scalar('int64', layer)], { axis: int(0) }, `exit${layer}.rows`);
+    const chosen = (value: string) => (own ? b.op('Gather', [value, own], { axis: int(0) }) : value);
+    const hidden = chosen(`layer${layer}.output`);
     const normed = b.op('LayerNormalization', [hidden, ...norm], attributes, `exit${layer}.normed`);
     const logits = outputLogits(b, normed, `exit${layer}.logits`);
-    return addCrossEntropy(b, logits, chosenTargets, { ignoreIndex: NO_TARGET });
+    return addCrossEntropy(b, logits, chosen(targets), { ignoreIndex: NO_TARGET });
   });
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   const terms = exits.flatMap((exit, i) => (weights[i] ? [b.mul(exit, b.constant(weights[i]! / total))] : []));

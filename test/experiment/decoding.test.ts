@@ -21,7 +21,7 @@ decoder:
   name: gpt2
   size: { layers: 3, hidden: 16, heads: 2, vocabulary: 300, context: 16 }
 text: { corpora: [files], folder: texts, heldOut: 0.2 }
-training: { batchSize: 4, steps: 12, learningRate: 1e-2, exitPositions: 0.5 }
+training: { batchSize: 4, steps: 12, learningRate: 1e-2, exitSequences: 2 }
 runtime: { threads: 1 }
 `;
 

@@ -58,12 +58,11 @@ const decoderTraining = trainingSchema.extend({
     .min(2)
     .optional()
     .describe('tokens of a sequence in training; by default the decoder’s whole context'),
-  exitPositions: z
-    .number()
-    .gt(0)
-    .max(1)
-    .default(1)
-    .describe('share of a sequence’s positions, drawn anew at each step, at which exits before the last learn'),
+  exitSequences: z
+    .int()
+    .positive()
+    .optional()
+    .describe('sequences of a batch that each exit before the last learns from; by default all'),
   exitWeights: z
     .union([z.enum(['uniform', 'depth', 'last']), z.array(z.number().min(0)).min(1)])
     .default('uniform')

@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises';
 import { mean } from 'simple-statistics';
 import { TandemError } from '../../errors.js';
 import { int64Tensor, type Tensor } from '../../graph/types.js';
-import { addExitLosses, EXIT_POSITIONS } from '../../models/exit-losses.js';
-import { batches, chunks } from '../../runtime/batches.js';
+import { addExitLosses, EXIT_ROWS } from '../../models/exit-losses.js';
+import { chunks } from '../../runtime/batches.js';
 import { readSafetensors, writeSafetensors } from '../../runtime/safetensors-files.js';
 import { train } from '../../runtime/train.js';
 import { Trainer } from '../../runtime/trainer.js';
@@ -52,10 +52,10 @@ async function trainStage(
 ): Promise<DecoderTrainingPoint[]> {
   const { steps, batchSize, accumulate, learningRate, weightDecay, warmup, schedule, clipNorm } = training;
   const length = training.tokens ?? model.config.context;
-  const learning = Math.max(1, Math.round(training.exitPositions * length));
+  const { exitSequences } = training;
   const { graph, loss, exits } = addExitLosses(model.graph, exitWeights(training, model.config.layers), {
     epsilon: model.config.epsilon,
-    somePositions: learning < length,
+    someRows: exitSequences !== undefined,
   });
   const trainer = await Trainer.create({
     graph,
@@ -89,7 +89,7 @@ async function trainStage(
       epochs: 1,
       feeds: (examples, step) => ({
         ...trainingFeeds(tokens.training, examples, length),
-        ...(learning < length && { [EXIT_POSITIONS]: someOf(length, learning, seed, step) }),
+        ...(exitSequences && { [EXIT_ROWS]: exitRows(exits.length - 1, exitSequences, examples.length, step) }),
       }),
       signal: context.signal,
       checkpoint: { path: state, everySteps: SAVE_EVERY },
@@ -110,10 +110,10 @@ async function trainStage(
   return thinned(course.lines());
 }
 
-/** Different positions of a sequence, drawn by seed and step. */
-function someOf(length: number, count: number, seed: number, step: number): Tensor {
-  const [drawn] = batches({ examples: length, batchSize: count, seed }, step);
-  return int64Tensor(drawn!);
+/** Sequences go round the exits, so that each learns from as many, and from others at the next step. */
+function exitRows(exits: number, sequences: number, batch: number, step: number): Tensor {
+  const rows = Array.from({ length: exits * sequences }, (_, i) => (step + i) % batch);
+  return int64Tensor(rows, [exits, sequences]);
 }
 
 function thinned(lines: readonly DecoderTrainingPoint[]): DecoderTrainingPoint[] {
