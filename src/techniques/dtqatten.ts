@@ -11,7 +11,7 @@
  *   a classifier averages over tokens, it averages what a removed one last was.
  * - With `compensation`, one pseudo-token stands for all that are removed: see dtqatten-compensation.ts.
  * - Where the classifier reads the first token, that one ranks before all others. At least one token always stays.
- * - Heads without scores (transforms, convolutions) still see all tokens.
+ * - Heads without scores (transforms, convolutions) still see all tokens. Causal models: see dtqatten-decoder.ts.
  *
  * Nothing is trained. The ratios, and the width of the first layer, are an input of the graph: they may change at run time.
  */
@@ -23,6 +23,7 @@ import { type Graph, int, tensor } from '../graph/types.js';
 import type { Feeds } from '../runtime/types.js';
 import { ACTIVATIONS, PSEUDO_TOKEN_NOTE } from '../trace/matrices.js';
 import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
+import { refuseCausal } from './causal.js';
 import { Compensation, type PseudoToken } from './dtqatten-compensation.js';
 import { DecoderRewrite } from './dtqatten-decoder.js';
 import { type DtqattenChoice, type DtqattenOptions, dtqattenOptions, rowsFor } from './dtqatten-options.js';
@@ -101,6 +102,7 @@ function supported(graph: Graph): { points: PruningPoints; attentionLayers: numb
       remedy: 'Use a model whose attention layers are all self-attention: a token has one width as query and as key.',
     });
   }
+  refuseCausal(graph, blocks, 'Set decoder: true: importance then adds up step by step.');
   const points = findPruningPoints(graph, blocks);
   return { points, attentionLayers: points.blocksPerLayer.filter(({ length }) => length > 0).length };
 }

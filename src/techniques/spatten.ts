@@ -9,6 +9,8 @@
  * - Operands are quantised with one step per layer, from ranges on calibration data. Probabilities that local value pruning
  *   keeps are not normalised again.
  *
+ * Decoders are refused: their published form decides anew at each step, which this rewrite of a whole text does not.
+ *
  * Where a layer has heads of several kinds, each kind ranks its own; a trace numbers attention layers.
  */
 import { TandemError } from '../errors.js';
@@ -18,6 +20,7 @@ import { keyRows, replaySteps } from '../graph/patterns/replay.js';
 import { type Graph, int, tensor } from '../graph/types.js';
 import { ACTIVATIONS } from '../trace/matrices.js';
 import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
+import { refuseCausal } from './causal.js';
 import { type TokenWidths, WidthAssigner } from './dtqatten-widths.js';
 import { readsFirstToken } from './first-token.js';
 import { visibleScores } from './leopard.js';
@@ -46,6 +49,11 @@ export const spatten = {
   forTraining: () => undefined,
   calibrated(graph: Graph, options: SpattenOptions) {
     const blocks = attentionOf(graph);
+    refuseCausal(
+      graph,
+      blocks,
+      'Use an encoder; decoders can be given a bit width for every token by dtqatten with decoder: true.',
+    );
     sharesFor(options, blocks.length);
     return blocks.flatMap(({ query, key, value }) => [query, key, value]);
   },
