@@ -1,6 +1,7 @@
 /** What a trace says, in numbers: per layer and head, and in total. */
 import { ACTIVATIONS } from './matrices.js';
-import type { AttentionHeadRecord, MaskRecord, TraceHeader, TraceRecord } from './types.js';
+import type { AttentionHeadRecord, MaskRecord, TokenExitsRecord, TraceHeader, TraceRecord } from './types.js';
+import { type LayerShares, TokenWidthStatistics } from './widths.js';
 
 export interface HeadStatistics {
   readonly layer: number;
@@ -47,6 +48,10 @@ export interface TraceSummary {
   readonly heads: readonly HeadStatistics[];
   /** In order of phase, then layer, then first appearance. */
   readonly matrices: readonly MatrixStatistics[];
+  /** Share of the tokens at each width, by layer, of traces with bits per token. */
+  readonly widths: readonly LayerShares[];
+  /** Tokens that left after each layer, from the first, of traces with exits. */
+  readonly exits: readonly number[];
 }
 
 /** Keys that query i of a record may look at. */
@@ -87,6 +92,8 @@ export class TraceStatistics {
   readonly #heads = new Map<string, { -readonly [K in keyof HeadStatistics]: HeadStatistics[K] }>();
   readonly #matrices = new Map<string, { -readonly [K in keyof MatrixStatistics]: MatrixStatistics[K] }>();
   readonly #sequences = new Map<number, { tokens: number; padding: number }>();
+  readonly #widths = new TokenWidthStatistics();
+  readonly #exits: number[] = [];
 
   constructor(readonly header: TraceHeader) {}
 
@@ -94,7 +101,20 @@ export class TraceStatistics {
     this.#records[record.kind]++;
     if (record.kind === 'mask') this.#addMask(record);
     else if (record.kind === 'attention-head') this.#addHead(record);
-    else if (!this.#sequences.has(record.sequence)) this.#sequences.set(record.sequence, { tokens: 0, padding: 0 });
+    else {
+      const each = record.kind === 'token-exits' ? record.exits : record.bits;
+      if (!this.#sequences.has(record.sequence)) {
+        this.#sequences.set(record.sequence, { tokens: each.length, padding: 0 });
+      }
+      if (record.kind === 'token-exits') this.#addExits(record);
+      else this.#widths.add(record);
+    }
+  }
+
+  #addExits({ layers, exits }: TokenExitsRecord): void {
+    while (this.#exits.length < layers) this.#exits.push(0);
+    // No layer is the 0th: machines refuse such a record, and here it must not count.
+    for (const exit of exits) if (exit > 0) this.#exits[exit - 1] = (this.#exits[exit - 1] ?? 0) + 1;
   }
 
   summary(): TraceSummary {
@@ -121,6 +141,8 @@ export class TraceStatistics {
       matrices: [...this.#matrices.values()]
         .sort((a, b) => PHASES.indexOf(a.phase) - PHASES.indexOf(b.phase) || a.layer - b.layer)
         .map((matrix) => ({ ...matrix, sparsity: matrix.elements === 0 ? 0 : matrix.zeros / matrix.elements })),
+      widths: this.#widths.shares(),
+      exits: [...this.#exits],
     };
   }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { TraceStatistics } from '../../src/trace/statistics.js';
-import type { AttentionHeadRecord, MaskRecord } from '../../src/trace/types.js';
+import type { AttentionHeadRecord, MaskRecord, TraceRecord } from '../../src/trace/types.js';
 import { header } from './records.js';
 
 /** Three queries, three keys of one dimension, threshold 6: products 1·{2,4,6}, 2·{…}, −1·{…}. */
@@ -78,5 +78,48 @@ describe('trace statistics', () => {
       expect.objectContaining({ phase: 'update', matrix: 'query.weight', zeros: 10 }),
     ]);
     expect({ tokens, sequences, masks: records.mask }).toEqual({ tokens: 5, sequences: 2, masks: 4 });
+  });
+});
+
+describe('traces of tokens', () => {
+  const summaryOf = (records: readonly TraceRecord[]) => {
+    const statistics = new TraceStatistics(header);
+    for (const record of records) statistics.add(record);
+    return statistics.summary();
+  };
+
+  it('say how many tokens left after each layer', () => {
+    const record = { kind: 'token-exits', layers: 4, prompt: 1 } as const;
+    const { exits, tokens, sequences } = summaryOf([
+      { ...record, sequence: 0, exits: Uint16Array.of(4, 2, 1) },
+      { ...record, sequence: 1, exits: Uint16Array.of(1, 2) },
+    ]);
+    expect({ exits, tokens, sequences }).toEqual({ exits: [2, 2, 0, 1], tokens: 5, sequences: 2 });
+  });
+
+  it('say the share of each width by layer', () => {
+    const record = { kind: 'token-bits', sequence: 0, head: -1 } as const;
+    const { widths, tokens } = summaryOf([
+      { ...record, layer: 0, bits: Uint8Array.of(8, 8, 8, 4) },
+      { ...record, layer: 1, bits: Uint8Array.of(8, 4, 0, 0) },
+    ]);
+    expect(tokens).toBe(4);
+    expect(widths).toEqual([
+      {
+        layer: 0,
+        shares: [
+          { bits: 8, share: 0.75 },
+          { bits: 4, share: 0.25 },
+        ],
+      },
+      {
+        layer: 1,
+        shares: [
+          { bits: 8, share: 0.25 },
+          { bits: 4, share: 0.25 },
+          { bits: 0, share: 0.5 },
+        ],
+      },
+    ]);
   });
 });

@@ -44,6 +44,18 @@ const matrixColumns: readonly Column<MatrixStatistics>[] = [
   },
 ];
 
+const widthColumns: readonly Column<{ layer: number; bits: number; share: number }>[] = [
+  { key: 'layer', header: 'layer', value: ({ layer }) => layer },
+  { key: 'bits', header: 'bits a token', value: ({ bits }) => bits },
+  { key: 'share', header: 'share of the tokens', value: ({ share }) => share, text: ({ share }) => percent(share) },
+];
+
+const exitColumns: readonly Column<{ layer: number; tokens: number; share: number }>[] = [
+  { key: 'layer', header: 'left after layer', value: ({ layer }) => layer },
+  { key: 'tokens', header: 'tokens', value: ({ tokens }) => tokens, text: ({ tokens }) => count(tokens) },
+  { key: 'share', header: 'share', value: ({ share }) => share, text: ({ share }) => percent(share) },
+];
+
 export function traceCommand(context: CliContext): Command {
   const show = new Command('show')
     .description('Check a trace from end to end and print what it says, in total, by attention head and by matrix.')
@@ -58,11 +70,24 @@ export function traceCommand(context: CliContext): Command {
   return new Command('trace').description('Look into trace files.').addCommand(show);
 }
 
-/** By attention head, by matrix, as far as the trace holds records of them. */
-function tables({ heads, matrices }: TraceSummary, format: 'csv' | 'table'): string[] {
-  const byHead = heads.length > 0 || matrices.length === 0 ? [formatTable(heads, headColumns, format)] : [];
-  return matrices.length > 0 ? [...byHead, formatTable(matrices, matrixColumns, format)] : byHead;
+/** By attention head, by matrix, by layer, as far as the trace holds records of them; an empty trace has no heads. */
+function tables({ heads, matrices, widths, exits }: TraceSummary, format: 'csv' | 'table'): string[] {
+  const shares = widths.flatMap(({ layer, shares }) => shares.map((share) => ({ layer, ...share })));
+  const left = exits.map((tokens, layer) => ({ layer: layer + 1, tokens, share: tokens / total(exits) }));
+  const found = [
+    ...(heads.length > 0 ? [formatTable(heads, headColumns, format)] : []),
+    ...(matrices.length > 0 ? [formatTable(matrices, matrixColumns, format)] : []),
+    ...(shares.length > 0 ? [formatTable(shares, widthColumns, format)] : []),
+    ...(left.length > 0 ? [formatTable(left, exitColumns, format)] : []),
+  ];
+  return found.length > 0 ? found : [formatTable(heads, headColumns, format)];
 }
+
+const total = (counts: readonly number[]): number =>
+  Math.max(
+    1,
+    counts.reduce((sum, number) => sum + number, 0),
+  );
 
 const KINDS: readonly (readonly [string, (matrix: MatrixStatistics) => boolean])[] = [
   ['activations', ({ phase, matrix }) => phase === 'forward' && !isWeight(matrix)],
@@ -74,7 +99,7 @@ const KINDS: readonly (readonly [string, (matrix: MatrixStatistics) => boolean])
 /** What the whole trace says of scores, or of activations where it holds masks. */
 function totals({ records, scores, survivors, pruningRate, matrices }: TraceSummary): [string, string][] {
   const facts: [string, string][] = [];
-  if (records['attention-head'] > 0 || records.mask === 0) {
+  if (records['attention-head'] > 0) {
     const kept = `${count(survivors)} survive (${percent(pruningRate)} pruned)`;
     facts.push(['scores', `${count(scores)}, of which ${kept}`]);
   }
@@ -106,9 +131,21 @@ function text(summary: TraceSummary): string {
         .join(', ') || 'none',
     ],
     ...totals(summary),
-    ...Object.entries(header.notes),
+    ...meanDepth(summary),
+    ...Object.entries(header.notes).map(([note, value]) => [note, shortened(value)] satisfies [string, string]),
   ];
   const table = factTable('trace', facts);
-  const isEmpty = summary.heads.length + summary.matrices.length === 0;
+  const { heads, matrices, widths, exits } = summary;
+  const isEmpty = heads.length + matrices.length + widths.length + exits.length === 0;
   return isEmpty ? table : [table, ...tables(summary, 'table')].join('');
 }
+
+function meanDepth({ exits }: TraceSummary): [string, string][] {
+  if (exits.length === 0) return [];
+  const depth = exits.reduce((sum, tokens, layer) => sum + tokens * (layer + 1), 0) / total(exits);
+  return [['layers a token', `${plain(depth, 3)} of ${exits.length}`]];
+}
+
+/** Notes may hold whole architectures; `--format json` shows them in full. */
+const LONGEST_NOTE = 80;
+const shortened = (note: string): string => (note.length > LONGEST_NOTE ? `${note.slice(0, LONGEST_NOTE)}…` : note);

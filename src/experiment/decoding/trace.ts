@@ -1,5 +1,5 @@
 /** The trace of early exit: how deep each token of some test sequences ran. */
-import { TOEX_NOTE, type ExitChecks } from '../../trace/exits.js';
+import { type ExitChecks, TOEX_NOTE } from '../../trace/exits.js';
 import { writeTrace } from '../../trace/files.js';
 import { ARCHITECTURE_NOTE } from '../../trace/matrices.js';
 import type { TokenExitsRecord, TraceHeader } from '../../trace/types.js';
@@ -17,7 +17,11 @@ export const TRACE_FILE = 'run.trace';
  */
 export async function writeExitTrace(
   { model, text }: PreparedDecoding,
-  { seed, checks, exits }: { readonly seed: number; readonly checks: ExitChecks; readonly exits: readonly Uint16Array[] },
+  {
+    seed,
+    checks,
+    exits,
+  }: { readonly seed: number; readonly checks: ExitChecks; readonly exits: readonly Uint16Array[] },
   stage: Stage,
 ): Promise<DecodingResult['trace']> {
   const { layers, heads } = model.config;
