@@ -1,0 +1,278 @@
+/**
+ * Thresholds of early exit, chosen on a text's exit profile: the cheapest that keep a budget of quality. Every choice of
+ * thresholds can be looked at offline, since exits do not change what later tokens see.
+ */
+import { probit } from 'simple-statistics';
+import { TandemError } from '../errors.js';
+import type { ToexOptions } from './toex-options.js';
+import type { ExitProfile } from './toex-profile.js';
+
+/** A threshold that no confidence reaches: no check is made. */
+export const NO_CHECK = 2;
+
+/** Quality and depth of a choice of exits. */
+export interface ExitQuality {
+  /** exp of the mean cross entropy; each token counts with the distribution at its exit. */
+  readonly perplexity: number;
+  /** Share of tokens for which the most probable next token is the full model's. */
+  readonly agreement: number;
+  /** Layers that a token runs at its own step, on average. */
+  readonly meanDecoders: number;
+}
+
+export interface Calibration {
+  /** For each layer before the last; NO_CHECK where none is made. */
+  readonly thresholds: number[];
+  readonly quality: ExitQuality;
+  /** The best single threshold for all checks, and what it reaches. */
+  readonly uniform: { readonly threshold: number; readonly quality: ExitQuality };
+}
+
+/**
+ * The layer after which each token leaves, 1 … layers.
+ * @param thresholds one for each layer before the last
+ * @param checked whose confidence decides
+ */
+export function exitsAt(
+  profile: ExitProfile,
+  thresholds: readonly number[],
+  checked: 'confidence' | 'fullConfidence' = 'confidence',
+): Uint16Array {
+  const { tokens, layers } = profile;
+  const confidence = profile[checked];
+  const exits = new Uint16Array(tokens).fill(layers);
+  for (let token = 0; token < tokens; token++) {
+    for (let layer = 0; layer < layers - 1; layer++) {
+      if (confidence[token * layers + layer]! < thresholds[layer]!) continue;
+      exits[token] = layer + 1;
+      break;
+    }
+  }
+  return exits;
+}
+
+/** @param spoken the token that a check emits: of the candidates, or of all; the last layer always looks at all */
+export function qualityOf(
+  profile: ExitProfile,
+  exits: Uint16Array,
+  spoken: 'token' | 'fullToken' = 'token',
+): ExitQuality {
+  const { tokens, layers, likelihood, fullToken } = profile;
+  let [sum, equal, depth] = [0, 0, 0];
+  for (let token = 0; token < tokens; token++) {
+    const exit = exits[token]!;
+    const at = token * layers + exit - 1;
+    const last = token * layers + layers - 1;
+    sum += likelihood[at]!;
+    depth += exit;
+    if ((exit === layers ? fullToken : profile[spoken])[at] === fullToken[last]) equal++;
+  }
+  return { perplexity: Math.exp(-sum / tokens), agreement: equal / tokens, meanDecoders: depth / tokens };
+}
+
+export const fullQuality = (profile: ExitProfile): ExitQuality =>
+  qualityOf(profile, new Uint16Array(profile.tokens).fill(profile.layers));
+
+/** Layers that have a check, counted from 1. @throws TANDEM_CONFIG_INVALID for a layer that the decoder does not have */
+export function checkedLayers(checks: ToexOptions['checks'], layers: number): number[] {
+  if (checks === 'all') return Array.from({ length: layers - 1 }, (_, layer) => layer + 1);
+  const wrong = checks.find((layer) => layer >= layers);
+  if (wrong === undefined) return [...new Set(checks)].sort((a, b) => a - b);
+  throw new TandemError('TANDEM_CONFIG_INVALID', `There is no exit check after layer ${wrong} of ${layers}.`, {
+    place: 'technique.checks',
+    remedy: `Name layers from 1 to ${layers - 1}; after the last one every token leaves.`,
+  });
+}
+
+export interface CalibrationRequest {
+  readonly checks: ToexOptions['checks'];
+  readonly budget: ToexOptions['budget'];
+  /** What a check costs, in decoder layers. */
+  readonly checkCost: number;
+  /** Tokens of a block: losses within one hang together, those of different blocks do not. */
+  readonly blockTokens: number;
+}
+
+/** Thresholds tried for all layers alike, between 0 and 1. */
+const UNIFORM_STEPS = 200;
+const MULTIPLIER_STEPS = 24;
+const SWEEPS = 4;
+
+/**
+ * Thresholds for each layer by Lagrange: for a price of quality, each layer's threshold in turn is the best for those of
+ * the others, and the price is the lowest that keeps the budget. Never dearer than the best single threshold.
+ */
+export function calibrate(profile: ExitProfile, request: CalibrationRequest): Calibration {
+  const search = new Search(profile, request);
+  const uniform = search.uniform();
+  const best = search.perLayer(uniform.thresholds);
+  const quality = ({ thresholds }: Candidate) => qualityOf(profile, exitsAt(profile, thresholds));
+  const single = uniform.thresholds.find((threshold) => threshold !== NO_CHECK) ?? NO_CHECK;
+  return {
+    thresholds: best.thresholds,
+    quality: quality(best),
+    uniform: { threshold: single, quality: quality(uniform) },
+  };
+}
+
+interface Candidate {
+  readonly thresholds: number[];
+  readonly cost: number;
+}
+
+class Search {
+  readonly #layers: number;
+  readonly #checks: readonly number[];
+  /** What leaving after each layer loses against the whole model, [tokens, layers]. */
+  readonly #loss: Float32Array;
+  readonly #budget: number;
+  readonly #deviations: number;
+  /** Tokens by falling confidence, by layer from 0; empty where no check is allowed. */
+  readonly #order: readonly Uint32Array[];
+
+  constructor(
+    readonly profile: ExitProfile,
+    readonly request: CalibrationRequest,
+  ) {
+    const { layers, tokens, confidence } = profile;
+    const { measure, loss, confidence: sureness } = request.budget;
+    this.#layers = layers;
+    this.#checks = checkedLayers(request.checks, layers);
+    this.#loss = measure === 'perplexity' ? lostLikelihood(profile) : lostAgreement(profile);
+    this.#budget = measure === 'perplexity' ? Math.log1p(loss) : loss;
+    this.#deviations = probit(sureness);
+    this.#order = Array.from({ length: layers - 1 }, (_, layer) => {
+      if (!this.#checks.includes(layer + 1)) return new Uint32Array(0);
+      const all = Uint32Array.from({ length: tokens }, (_, token) => token);
+      return all.sort((a, b) => confidence[b * layers + layer]! - confidence[a * layers + layer]! || a - b);
+    });
+  }
+
+  /** The cheapest threshold for all checks that keeps the budget; without checks where none does. */
+  uniform(): Candidate {
+    const all = Array.from({ length: UNIFORM_STEPS + 1 }, (_, step) => this.#alike(step / UNIFORM_STEPS));
+    return this.#cheapest([...all.map((thresholds) => this.#candidate(thresholds)), this.#unchecked()]);
+  }
+
+  perLayer(start: readonly number[]): Candidate {
+    let best = this.#cheapest([this.#candidate([...start]), this.#unchecked()]);
+    // Prices, in layers for a unit of loss, from nearly free to far beyond what any token can lose.
+    let [low, high] = [Math.log(1e-3), Math.log(1e7)];
+    for (let step = 0; step < MULTIPLIER_STEPS; step++) {
+      const price = (low + high) / 2;
+      const found = this.#candidate(this.#descend(start, Math.exp(price)));
+      if (this.#keeps(found.thresholds)) {
+        high = price;
+        best = found.cost < best.cost ? found : best;
+      } else low = price;
+    }
+    return best;
+  }
+
+  #alike(threshold: number): number[] {
+    return this.#order.map((order) => (order.length > 0 ? threshold : NO_CHECK));
+  }
+
+  #unchecked(): Candidate {
+    return this.#candidate(this.#order.map(() => NO_CHECK));
+  }
+
+  #candidate(thresholds: number[]): Candidate {
+    return { thresholds, cost: this.#cost(exitsAt(this.profile, thresholds), thresholds) };
+  }
+
+  #cheapest(candidates: readonly Candidate[]): Candidate {
+    const kept = candidates.filter(({ thresholds }) => this.#keeps(thresholds));
+    return kept.reduce((best, one) => (one.cost < best.cost ? one : best));
+  }
+
+  /** Mean layers of a token, its checks included. */
+  #cost(exits: Uint16Array, thresholds: readonly number[]): number {
+    const costs = this.#costs(thresholds);
+    return exits.reduce((sum, exit) => sum + costs[exit - 1]!, 0) / exits.length;
+  }
+
+  /** Of leaving after each layer. */
+  #costs(thresholds: readonly number[]): number[] {
+    let checks = 0;
+    return Array.from({ length: this.#layers }, (_, layer) => {
+      if (layer < this.#layers - 1 && thresholds[layer] !== NO_CHECK) checks++;
+      return layer + 1 + checks * this.request.checkCost;
+    });
+  }
+
+  /** Whether the mean loss, with what chance may add to it, is within the budget. */
+  #keeps(thresholds: readonly number[]): boolean {
+    const exits = exitsAt(this.profile, thresholds);
+    const { blockTokens } = this.request;
+    const blocks: number[] = [];
+    for (let start = 0; start < exits.length; start += blockTokens) {
+      const end = Math.min(exits.length, start + blockTokens);
+      let sum = 0;
+      for (let token = start; token < end; token++) sum += this.#loss[token * this.#layers + exits[token]! - 1]!;
+      blocks.push(sum / (end - start));
+    }
+    const mean = blocks.reduce((sum, block) => sum + block, 0) / blocks.length;
+    const squares = blocks.reduce((sum, block) => sum + (block - mean) ** 2, 0);
+    const error = blocks.length > 1 ? Math.sqrt(squares / (blocks.length - 1) / blocks.length) : 0;
+    return mean + this.#deviations * error <= this.#budget;
+  }
+
+  #descend(start: readonly number[], price: number): number[] {
+    const thresholds = [...start];
+    for (let sweep = 0; sweep < SWEEPS; sweep++) {
+      const before = thresholds.join();
+      for (let layer = this.#layers - 2; layer >= 0; layer--) {
+        if (this.#order[layer]!.length > 0) thresholds[layer] = this.#bestThreshold(thresholds, layer, price);
+      }
+      if (thresholds.join() === before) break;
+    }
+    return thresholds;
+  }
+
+  /** The best threshold of one layer with those of the others as they are. */
+  #bestThreshold(thresholds: readonly number[], layer: number, price: number): number {
+    const layers = this.#layers;
+    const { confidence } = this.profile;
+    const without = [...thresholds];
+    without[layer] = NO_CHECK;
+    const elsewhere = exitsAt(this.profile, without);
+    const [unchecked, checked] = [this.#costs(without), this.#costs(without.with(layer, 0))];
+    let reached = 0;
+    for (const exit of elsewhere) if (exit > layer) reached++;
+    // Leaving here saves layers and costs quality; the check itself is paid by all who come this far.
+    let total = reached * this.request.checkCost;
+    let [best, threshold] = [0, NO_CHECK];
+    const order = this.#order[layer]!;
+    for (let at = 0; at < order.length; at++) {
+      const token = order[at]!;
+      const later = elsewhere[token]!;
+      if (later > layer) {
+        total += checked[layer]! - this.request.checkCost - unchecked[later - 1]!;
+        total += price * (this.#loss[token * layers + layer]! - this.#loss[token * layers + later - 1]!);
+      }
+      const here = confidence[token * layers + layer]!;
+      const next = at + 1 < order.length ? confidence[order[at + 1]! * layers + layer]! : -1;
+      // Tokens of equal confidence leave together.
+      if (next < here && total < best) [best, threshold] = [total, here];
+    }
+    return threshold;
+  }
+}
+
+function lostLikelihood({ tokens, layers, likelihood }: ExitProfile): Float32Array {
+  return lost(tokens, layers, (at, last) => likelihood[last]! - likelihood[at]!);
+}
+
+function lostAgreement({ tokens, layers, token, fullToken }: ExitProfile): Float32Array {
+  return lost(tokens, layers, (at, last) => (at === last ? 0 : Number(token[at] !== fullToken[last])));
+}
+
+function lost(tokens: number, layers: number, loss: (at: number, last: number) => number): Float32Array {
+  const losses = new Float32Array(tokens * layers);
+  for (let token = 0; token < tokens; token++) {
+    const last = token * layers + layers - 1;
+    for (let layer = 0; layer < layers; layer++) losses[token * layers + layer] = loss(token * layers + layer, last);
+  }
+  return losses;
+}
