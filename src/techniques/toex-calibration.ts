@@ -4,6 +4,7 @@
  */
 import { probit } from 'simple-statistics';
 import { TandemError } from '../errors.js';
+import { chunks } from '../runtime/batches.js';
 import type { ToexOptions } from './toex-options.js';
 import type { ExitProfile } from './toex-profile.js';
 
@@ -204,17 +205,15 @@ class Search {
   /** Whether the mean loss, with what chance may add to it, is within the budget. */
   #keeps(thresholds: readonly number[]): boolean {
     const exits = exitsAt(this.profile, thresholds);
-    const { blockTokens } = this.request;
-    const blocks: number[] = [];
-    for (let start = 0; start < exits.length; start += blockTokens) {
-      const end = Math.min(exits.length, start + blockTokens);
-      let sum = 0;
-      for (let token = start; token < end; token++) sum += this.#loss[token * this.#layers + exits[token]! - 1]!;
-      blocks.push(sum / (end - start));
-    }
-    const mean = blocks.reduce((sum, block) => sum + block, 0) / blocks.length;
-    const squares = blocks.reduce((sum, block) => sum + (block - mean) ** 2, 0);
-    const error = blocks.length > 1 ? Math.sqrt(squares / (blocks.length - 1) / blocks.length) : 0;
+    const blocks = chunks([...exits.keys()], this.request.blockTokens).map((tokens) => ({
+      tokens: tokens.length,
+      loss: tokens.reduce((sum, token) => sum + this.#loss[token * this.#layers + exits[token]! - 1]!, 0),
+    }));
+    const mean = blocks.reduce((sum, { loss }) => sum + loss, 0) / exits.length;
+    // Of a ratio of sums over blocks (Cochran, Sampling Techniques, 1977, 6.4).
+    const squares = blocks.reduce((sum, { loss, tokens }) => sum + (loss - tokens * mean) ** 2, 0);
+    const { length } = blocks;
+    const error = length > 1 ? Math.sqrt((squares * length) / (length - 1)) / exits.length : 0;
     return mean + this.#deviations * error <= this.#budget;
   }
 
