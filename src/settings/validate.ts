@@ -141,15 +141,26 @@ function remedyOf(
   choices: readonly unknown[],
   guess: string | undefined,
 ): string {
-  const meaning = schemasAt(schema, path.slice(0, -1), root)
-    .map((parent) => describeChild(parent, path.at(-1)))
-    .find(Boolean);
+  const described = meaningOf(schema, path, root);
   const parts = [
     guess && `Did you mean "${guess}"?`,
     choices.length > 0 && `Use one of: ${choices.join(', ')}${alternativesOf(issue)}.`,
-    meaning ? `${path.at(-1)}: ${meaning}.` : issue.code === 'invalid_format' && `${issue.message}.`,
+    described ? `${described}.` : issue.code === 'invalid_format' && `${issue.message}.`,
   ].filter(Boolean);
   return parts.length > 0 ? parts.join(' ') : valueAt(root, path) === undefined ? 'Add it.' : 'Change it.';
+}
+
+/** What the setting means, or the nearest one around it that says so: an element is told apart by its list. */
+function meaningOf(schema: z.ZodType, path: Path, root: unknown): string | undefined {
+  for (let depth = path.length; depth > 0; depth--) {
+    const key = path[depth - 1];
+    const meaning = schemasAt(schema, path.slice(0, depth - 1), root)
+      .map((parent) => describeChild(parent, key))
+      .find(Boolean);
+    if (meaning) return `${key}: ${meaning}`;
+    if (typeof key !== 'number') return undefined;
+  }
+  return undefined;
 }
 
 /** What a union takes besides its choices. */

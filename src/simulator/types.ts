@@ -153,6 +153,11 @@ export interface Machine<Config = unknown> extends Named {
   readonly presets: readonly string[];
   /** Absent for a machine that has no sizes to compare at. */
   readonly sizing?: Sizing<Config>;
+  /**
+   * Widths of tokens that it serves, bits; absent for a machine that plays any.
+   * @throws TANDEM_CONFIG_INVALID for a configuration that contradicts itself
+   */
+  tokenWidths?(config: Config): readonly number[];
   simulate(config: Config, workload: Workload, options: SimulationOptions): Promise<SimulationResult | Infeasible>;
   /**
    * Several configurations over one pass of the workload, for machines that share work between them.

@@ -22,6 +22,11 @@ export const vssa: Machine<VssaConfig> = {
   accepts: ['trace'],
   presets: ['vssa', 'vssa-dense'],
   sizing: vssaSizing,
+  tokenWidths(config) {
+    checkWidths(config);
+    const { array, operandBits } = config;
+    return Array.from({ length: operandBits / array.peBits + 1 }, (_, parts) => parts * array.peBits);
+  },
   simulate: async (config, workload, { name, ...options }) =>
     (await simulateMany([{ name, config }], workload, options))[0]!,
   simulateMany,

@@ -46,6 +46,7 @@ export const dtqatten = {
   description: 'DTQAtten (DATE 2022): quantise every token at a width that follows its importance, and drop the least.',
   schema: dtqattenOptions,
   pruned: 'scores never computed',
+  tokenWidths: ({ widths }) => widths,
   forTraining: () => undefined,
   calibrated(graph: Graph, options: DtqattenOptions) {
     rowsFor(options, options.widths, layersOf(graph, options.decoder));

@@ -149,6 +149,16 @@ describe('is refused before it trains', () => {
       { rivals: 'rivals: [{ technique: { name: leopard }, machines: [{ preset: leopard-ae }] }]\n' },
       'rivals.0.technique',
     ],
+    [
+      'widths that a machine does not serve',
+      { technique: 'technique: { name: dtqatten, widths: [12, 4, 0], ratios: [[0.5, 0.3, 0.2]] }\n', search: '' },
+      'technique.widths',
+    ],
+    [
+      'a machine whose own widths do not fit',
+      { machines: 'machines: [{ preset: vssa, name: array, set: { operandBits: 10 } }]\n' },
+      'operandBits',
+    ],
   ])('%s', async (name, changes, place) => {
     await expect(attempt(name.replaceAll(' ', '-'), changes)).rejects.toMatchObject({
       code: 'TANDEM_CONFIG_INVALID',
@@ -163,6 +173,21 @@ test('a search that leaves no examples to confirm on says so', async () => {
     code: 'TANDEM_CONFIG_INVALID',
     place: 'search.calibration',
   });
+});
+
+test('the shortest texts, of two tokens, are measured and played: one keeps its width in every layer', async () => {
+  const one = `text\tlabel\n${Array.from({ length: 100 }, (_, row) => `a\t${row % 2 ? 'good' : 'bad'}`).join('\n')}\n`;
+  const changes = {
+    search: '',
+    shapes: '',
+    technique: 'technique: { name: dtqatten, ratios: [[0.1, 0, 0.9]], compensation: true }\n',
+    rivals: 'rivals: [{ technique: { name: spatten }, machines: [{ preset: spatten-1-8 }] }]\n',
+    task: 'task: { dataset: tsv, folder: data, maxTokens: 2, validation: 24, test: 20 }\n',
+  };
+  const file = writeExperiment(join(home, 'one'), experiment(changes), one);
+  const { machines, widthShares } = await runTo(file, join(home, 'one', 'out'));
+  expect(machines.every(({ feasible }) => feasible)).toBe(true);
+  expect(widthShares!.map(({ shares }) => shares[0])).toEqual([1, 0.5, 0.5].map((share) => ({ bits: 8, share })));
 });
 
 test('machines can be made equal to the first one', async () => {
