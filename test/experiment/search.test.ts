@@ -176,7 +176,7 @@ test('a search that leaves no examples to confirm on says so', async () => {
 });
 
 test('the shortest texts, of two tokens, are measured and played: one keeps its width in every layer', async () => {
-  const one = `text\tlabel\n${Array.from({ length: 100 }, (_, row) => `a\t${row % 2 ? 'good' : 'bad'}`).join('\n')}\n`;
+  const one = `text\tlabel\n${Array.from({ length: 300 }, (_, row) => `a${row}\t${row % 2 ? 'good' : 'bad'}`).join('\n')}\n`;
   const changes = {
     search: '',
     shapes: '',
