@@ -64,7 +64,7 @@ export function shapesSchema() {
       .array(z.enum(TRANSFORMER_NAMES as [string, ...string[]]))
       .min(1)
       .describe('transformers by name'),
-    tokens: z.int().min(2).max(4096).default(128).describe('tokens of a sequence'),
+    tokens: z.int().min(2).max(4096).default(128).describe('tokens of a sequence; of measured exits, at most so many'),
     sequences: z.int().min(1).max(64).default(2).describe('sequences that are played'),
   });
 }

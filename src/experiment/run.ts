@@ -141,7 +141,7 @@ function playShapes(
     { file: TRACE_FILE, machines: loaded.machines },
     ...rivals.map(({ outcome }, number) => ({ file: outcome.trace.file, machines: loaded.rivals[number]! })),
   ];
-  return folder.stage('shapes', () => simulateShapes(traces, loaded, folder, context));
+  return folder.stage('shapes', () => simulateShapes(traces, loaded.experiment, folder, context));
 }
 
 /** Accuracy and pruning on the test split, with the learned thresholds moved up and down. */

@@ -69,7 +69,9 @@ export function experimentSchema() {
         .describe('other techniques on the same trained baseline, each with machines of its own; they train nothing'),
       shapes: shapesSchema()
         .optional()
-        .describe('bits per token as measured here, on the sizes of other models: nothing of those models is run'),
+        .describe(
+          'bits per token, or exits, as measured here, on the sizes of other models: nothing of those models is run',
+        ),
       equal: z
         .enum(['area', 'multipliers'])
         .optional()

@@ -37,7 +37,7 @@ export const toexSchema = z.strictObject({
   engine: z
     .strictObject({
       lanes: count.max(65536).default(128).describe('Weights, or elements of keys and values, multiplied a cycle'),
-      rows: count.max(1024).default(8).describe('Tokens that each of them is multiplied with in the same cycle'),
+      rows: count.max(1024).default(16).describe('Tokens that each of them is multiplied with in the same cycle'),
       accumulatorBits: count.max(64).default(44).describe('Width of sums, bits'),
     })
     .prefault({}),
@@ -58,11 +58,11 @@ export const toexSchema = z.strictObject({
     .strictObject({
       lanes: count
         .max(1048576)
-        .default(8192)
+        .default(16384)
         .describe('Signs that the exit unit adds a cycle: elements of the light output embedding'),
       selectorLanes: count
         .max(4096)
-        .default(16)
+        .default(32)
         .describe(
           'Coarse scores that the candidate selector takes a cycle, once into its histogram, once out of its memory',
         ),

@@ -273,8 +273,8 @@ describe('what cannot be played', () => {
 
 test('has sizes to compare at', () => {
   const { multiplierBits, resized, areaSquareMicrometres } = toex.sizing!;
-  expect(multiplierBits(preset)).toBe(128 * 8 * 256);
+  expect(multiplierBits(preset)).toBe(128 * 16 * 256);
   const larger = resized(preset, 4);
-  expect(larger.engine).toMatchObject({ lanes: 256, rows: 16 });
+  expect(larger.engine).toMatchObject({ lanes: 256, rows: 32 });
   expect(areaSquareMicrometres(larger)).toBeGreaterThan(areaSquareMicrometres(preset));
 });
