@@ -1,4 +1,5 @@
 /** What the command line asks of the pipeline (run.ts), as types only. */
+import type { DecodingResult } from './decoding/result.js';
 import type { LoadedDecoding, LoadedExperiment } from './load.js';
 import type { Progress } from './progress.js';
 import type { RunResult } from './result.js';
@@ -83,4 +84,6 @@ export interface DecoderSummary {
 export interface DecodingPipeline {
   /** The stages up to the trained decoder, which lies in the run's folder `model`. */
   trainDecoding(loaded: LoadedDecoding, folder: RunFolder, context: RunContext): Promise<DecoderSummary>;
+  /** All stages, as `runExperiment`. */
+  runDecoding(loaded: LoadedDecoding, folder: RunFolder, context: RunContext): Promise<DecodingResult>;
 }

@@ -9,6 +9,7 @@ import type { Pipeline, RunContext, TrainingSummary } from './api.js';
 import { assess, observing } from './assess.js';
 import { writable } from './file-errors.js';
 import type { LoadedExperiment } from './load.js';
+import { machineTable } from './machine-table.js';
 import { playsInference, playsTraining, type ResolvedMachine } from './machines.js';
 import { measureAdapted, measureBaseline } from './measure.js';
 import { headStatistics, type Measured, type Outcome, resultOf } from './outcome.js';
@@ -17,6 +18,7 @@ import { type MeasuredRival, measureRivals } from './rivals.js';
 import { RESULT_FILE, type RunFolder } from './run-folder.js';
 import { simulateShapes } from './shapes.js';
 import { simulateMachines, traceSource } from './simulate.js';
+import { stopwatch } from './stopwatch.js';
 import { traceHeader } from './trace-header.js';
 import { type TrainedModels, trainModels } from './trained.js';
 import { TRAINING_TRACE_FILE } from './training-trace.js';
@@ -30,13 +32,7 @@ export const runExperiment: Pipeline['runExperiment'] = (loaded, folder, context
 
 async function runStages(loaded: LoadedExperiment, folder: RunFolder, context: RunContext): Promise<RunResult> {
   if (folder.finished) return JSON.parse(await readFile(folder.file(RESULT_FILE), 'utf8')) as RunResult;
-  const timings: Record<string, number> = {};
-  const timed = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-    const start = performance.now();
-    const value = await work();
-    timings[name] = (performance.now() - start) / 1000;
-    return value;
-  };
+  const { timings, timed } = stopwatch();
   const models = await timed('training', () => trainModels(loaded, folder, context));
   const measured = await timed('measuring', () => measure(models, loaded, folder, context));
   const own = await timed('simulating', () => simulate(loaded, folder, context));
@@ -181,24 +177,4 @@ function predictionTable({ prepared }: TrainedModels, baseline: readonly number[
     adapted: name(adapted[example]!),
   }));
   return csv(rows);
-}
-
-function machineTable(machines: readonly MachineOutcome[]): string {
-  return csv(
-    machines.map((machine) =>
-      machine.feasible
-        ? {
-            name: machine.name,
-            cycles: machine.cycles,
-            energyPicojoules: machine.energyPicojoules,
-            areaSquareMicrometres: machine.areaSquareMicrometres,
-            speedup: machine.speedup,
-            energyRatio: machine.energyRatio,
-          }
-        : {
-            name: machine.name,
-            infeasible: `${machine.resource}: ${machine.demand} > ${machine.bound} ${machine.unit}`,
-          },
-    ),
-  );
 }

@@ -29,18 +29,18 @@ export interface Calibration {
   readonly uniform: { readonly threshold: number; readonly quality: ExitQuality };
 }
 
+/** The profile of checks by the full output embedding, in place of the light one. */
+export const withFullChecks = (profile: ExitProfile): ExitProfile => ({
+  ...profile,
+  confidence: profile.fullConfidence,
+  token: profile.fullToken,
+});
+
 /**
  * The layer after which each token leaves, 1 … layers.
  * @param thresholds one for each layer before the last
- * @param checked whose confidence decides
  */
-export function exitsAt(
-  profile: ExitProfile,
-  thresholds: readonly number[],
-  checked: 'confidence' | 'fullConfidence' = 'confidence',
-): Uint16Array {
-  const { tokens, layers } = profile;
-  const confidence = profile[checked];
+export function exitsAt({ tokens, layers, confidence }: ExitProfile, thresholds: readonly number[]): Uint16Array {
   const exits = new Uint16Array(tokens).fill(layers);
   for (let token = 0; token < tokens; token++) {
     for (let layer = 0; layer < layers - 1; layer++) {
@@ -52,13 +52,9 @@ export function exitsAt(
   return exits;
 }
 
-/** @param spoken the token that a check emits: of the candidates, or of all; the last layer always looks at all */
-export function qualityOf(
-  profile: ExitProfile,
-  exits: Uint16Array,
-  spoken: 'token' | 'fullToken' = 'token',
-): ExitQuality {
-  const { tokens, layers, likelihood, fullToken } = profile;
+/** A check emits the token that it finds; the last layer always looks at all. */
+export function qualityOf(profile: ExitProfile, exits: Uint16Array): ExitQuality {
+  const { tokens, layers, likelihood, token: checked, fullToken } = profile;
   let [sum, equal, depth] = [0, 0, 0];
   for (let token = 0; token < tokens; token++) {
     const exit = exits[token]!;
@@ -66,7 +62,7 @@ export function qualityOf(
     const last = token * layers + layers - 1;
     sum += likelihood[at]!;
     depth += exit;
-    if ((exit === layers ? fullToken : profile[spoken])[at] === fullToken[last]) equal++;
+    if ((exit === layers ? fullToken : checked)[at] === fullToken[last]) equal++;
   }
   return { perplexity: Math.exp(-sum / tokens), agreement: equal / tokens, meanDecoders: depth / tokens };
 }

@@ -43,11 +43,5 @@ export const toexOptions = z.strictObject({
     })
     .prefault({})
     .describe('quality that calibrated thresholds keep'),
-  backFill: z
-    .enum(['lazy', 'propagate', 'none'])
-    .default('lazy')
-    .describe(
-      'keys and values of tokens that left early: computed when a later token loads the layer (exact), from the hidden state they left with (CALM), or missing',
-    ),
 });
 export type ToexOptions = z.infer<typeof toexOptions>;

@@ -2,8 +2,8 @@
  * Early exit in plain arithmetic, token by token, with a cache of keys and values for each layer and a table of depths: what
  * the rewritten graph and the decoding engine are held against. Slow and in double precision.
  */
+import type { BackFill, CheckOptions } from './toex.js';
 import { NO_CHECK } from './toex-calibration.js';
-import type { ToexOptions } from './toex-options.js';
 
 /** A GPT-2 with ReLU, by the initializer names of `buildGpt2`. */
 export interface ReferenceDecoder {
@@ -27,7 +27,7 @@ export interface ReferenceDecoding {
   readonly tokenLayers: number[];
 }
 
-type Options = Pick<ToexOptions, 'candidates' | 'confidence' | 'outputEmbedding' | 'backFill'>;
+type Options = CheckOptions & { readonly backFill: BackFill };
 
 /** @param thresholds one for each layer before the last */
 export function decodeReference(

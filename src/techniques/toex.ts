@@ -21,26 +21,30 @@ import type { ToexOptions } from './toex-options.js';
 
 /** Input of rewritten graphs, float32 [layers − 1]: least confidence to leave after each layer. */
 export const THRESHOLDS_INPUT = 'toex.thresholds';
-/** Outputs besides `logits`, int64 [batch, tokens]: layers that each token ran, and the token that it emits. */
+/** Outputs int64 [batch, tokens]: layers that each token ran, and the token that it emits. */
 export const EXITS = 'toex.exits';
 export const EMITTED = 'toex.emitted';
+/** Output float32 [batch, tokens, vocabulary]: logits of each token at its exit. */
+export const LOGITS = 'toex.logits';
+
+/** Where keys and values of tokens that left early come from at deeper layers. */
+export type BackFill = 'lazy' | 'propagate' | 'none';
+
+export type CheckOptions = Pick<ToexOptions, 'candidates' | 'confidence' | 'outputEmbedding'>;
 
 /** exp of it is 0 in float32. */
 const MASKED = -1e9;
 
 /**
- * The decoder with early exit: `logits` [batch, tokens, vocabulary] are each token's at its exit.
+ * The decoder with early exit, with the outputs above in place of `logits`.
  * @throws TANDEM_MODEL_UNSUPPORTED
  */
-export function toexRewrite(
-  graph: Graph,
-  options: Pick<ToexOptions, 'candidates' | 'confidence' | 'outputEmbedding' | 'backFill'>,
-): Graph {
+export function toexRewrite(graph: Graph, options: CheckOptions, backFill: BackFill): Graph {
   const exits = decoderExits(graph);
   const layers = exits.hidden.length;
   const b = new GraphBuilder(graph.name, graph);
   const thresholds = b.input(THRESHOLDS_INPUT, 'float32', [layers - 1]);
-  const blocks = options.backFill === 'none' ? attentionOf(graph) : [];
+  const blocks = backFill === 'none' ? attentionOf(graph) : [];
   const replaced = new Map<string, string>();
   // Hidden states as deeper layers read them; a token that left keeps its own where states are propagated.
   const hidden: string[] = [];
@@ -48,12 +52,12 @@ export function toexRewrite(
   let gone: string | undefined;
   let found: Exit | undefined;
   for (const [layer, output] of exits.hidden.entries()) {
-    if (gone !== undefined && options.backFill === 'propagate') {
+    if (gone !== undefined && backFill === 'propagate') {
       const kept = b.op('Where', [b.op('Unsqueeze', [gone, b.ints([-1])]), hidden[layer - 1]!, output]);
       replaced.set(output, kept);
       hidden.push(kept);
     } else hidden.push(output);
-    if (gone !== undefined && options.backFill === 'none') hideKeys(b, blocks[layer]!, gone, replaced);
+    if (gone !== undefined && backFill === 'none') hideKeys(b, blocks[layer]!, gone, replaced);
 
     const normed = builder.normed(layer);
     const logits = builder.logits(normed);
@@ -69,7 +73,7 @@ export function toexRewrite(
   const { logits, token, depth } = found!;
   const whole = b.op('Expand', [depth, b.op('Shape', [token])], {}, EXITS);
   const emitted = b.op('Identity', [token], {}, EMITTED);
-  const values = b.op('Identity', [logits], {}, 'toex.logits');
+  const values = b.op('Identity', [logits], {}, LOGITS);
   return withOutputs(rewire(b, graph, replaced), [values, whole, emitted]);
 }
 

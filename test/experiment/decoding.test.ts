@@ -2,9 +2,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { trainDecoding } from '../../src/experiment/decoding/run.js';
+import { exitWeights } from '../../src/experiment/decoding/exit-weights.js';
+import type { DecodingResult } from '../../src/experiment/decoding/result.js';
+import { runDecoding, trainDecoding } from '../../src/experiment/decoding/run.js';
 import { trainingFeeds } from '../../src/experiment/decoding/sequences.js';
-import { exitWeights } from '../../src/experiment/decoding/train.js';
 import { type LoadedDecoding, parseExperiment } from '../../src/experiment/load.js';
 import { silentProgress } from '../../src/experiment/progress.js';
 import { RunFolder } from '../../src/experiment/run-folder.js';
@@ -12,6 +13,8 @@ import { readBytePairTokenizer } from '../../src/models/byte-pair-files.js';
 import { buildGpt2 } from '../../src/models/gpt2.js';
 import { readGpt2Folder } from '../../src/models/gpt2-folder.js';
 import { readSafetensors } from '../../src/runtime/safetensors-files.js';
+import { openTrace } from '../../src/trace/files.js';
+import { summariseTrace } from '../../src/trace/statistics.js';
 import { keptFolder, scratchFolder } from './scratch.js';
 
 const EXPERIMENT = `
@@ -98,7 +101,92 @@ describe('training a decoder', () => {
   });
 });
 
+describe('a run', () => {
+  const { folder, remove } = keptFolder();
+  afterAll(remove);
+  let run: string;
+  let result: DecodingResult;
+
+  beforeAll(async () => {
+    texts(folder);
+    run = join(folder, 'run');
+    const machines = 'machines: [{ preset: toex-dense }, { preset: toex-hbm2 }]\n';
+    const technique = 'technique: { name: toex, candidates: 8, budget: { loss: 0.2, confidence: 0.5 } }\n';
+    const loaded = load(folder, EXPERIMENT + technique + machines);
+    const opened = await RunFolder.create(loaded, { out: run });
+    result = await runDecoding(loaded, opened, { progress: silentProgress }).finally(() => opened.release());
+  });
+
+  it('keeps the budget on the text that thresholds were chosen on', () => {
+    const { full, calibrated, uniform } = result.calibration!;
+    expect(calibrated.perplexity).toBeLessThanOrEqual(1.2 * full.perplexity * (1 + 1e-5));
+    expect(uniform.perplexity).toBeLessThanOrEqual(1.2 * full.perplexity * (1 + 1e-5));
+    expect(full).toMatchObject({ agreement: 1, meanDecoders: 3 });
+  });
+
+  it('says of every number what it must: shares add up, depths agree with the trace and the machines', async () => {
+    const { exitShares, quality, trace, machines, exitLosses } = result;
+    expect(exitShares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 12);
+    const mean = exitShares.reduce((sum, share, layer) => sum + share * (layer + 1), 0);
+    expect(mean).toBeCloseTo(quality.adapted.meanDecoders, 9);
+    expect(Math.exp(exitLosses.at(-1)!)).toBeCloseTo(quality.full.perplexity, 3);
+    const summary = await summariseTrace(await openTrace(join(run, trace.file)));
+    expect(summary.tokens).toBe(quality.tokens);
+    expect(summary.exits.map((tokens) => tokens / summary.tokens)).toEqual(
+      exitShares.map((share) => expect.closeTo(share, 12)),
+    );
+    const [dense, early] = machines;
+    expect(dense).toMatchObject({ feasible: true, counts: { decodersLoaded: 3 * quality.tokens } });
+    const depths = summary.exits.reduce((sum, tokens, layer) => sum + tokens * (layer + 1), 0);
+    expect(early).toMatchObject({ feasible: true, counts: { decodersLoaded: depths } });
+  });
+
+  it('measures the rivals at the same thresholds', () => {
+    expect(result.quality.rivals.map(({ name }) => name)).toEqual(['state propagation', 'no back-fill']);
+    // The first layer sees all keys in every mode.
+    for (const { perplexity } of result.quality.rivals) expect(perplexity).toBeGreaterThan(1);
+  });
+
+  it('run again on its folder, is read, not computed', async () => {
+    const { folder: opened, loaded } = await RunFolder.resume(run);
+    if (loaded.kind !== 'decoding') throw new Error('not about decoding');
+    const again = await runDecoding(loaded, opened, { progress: silentProgress }).finally(() => opened.release());
+    expect(again).toEqual(JSON.parse(JSON.stringify(result)));
+  });
+
+  it('with given thresholds calibrates nothing', async () => {
+    const given = `${EXPERIMENT}technique: { name: toex, candidates: 8, threshold: [0, 2] }\n`;
+    const loaded = load(folder, given);
+    const opened = await RunFolder.create(loaded, { out: join(folder, 'given') });
+    const early = await runDecoding(loaded, opened, { progress: silentProgress }).finally(() => opened.release());
+    expect(early.calibration).toBeUndefined();
+    expect(early.exitShares).toEqual([1, 0, 0]);
+    expect(early.quality.adapted.perplexity).toBeCloseTo(Math.exp(early.exitLosses[0]!), 3);
+  });
+});
+
 describe('an experiment on decoding', () => {
+  it.each([
+    ['thresholds for another number of layers', 'threshold: [0.5]', 'technique.threshold'],
+    ['checks beyond its layers', 'checks: [3]', 'technique.checks'],
+  ])('with %s is refused', async (_, option, place) => {
+    const folder = texts();
+    const loaded = load(folder, `${EXPERIMENT}technique: { name: toex, ${option} }\n`);
+    const opened = await RunFolder.create(loaded, { out: join(folder, 'run') });
+    const failed = runDecoding(loaded, opened, { progress: silentProgress }).finally(() => opened.release());
+    await expect(failed).rejects.toMatchObject({ code: 'TANDEM_CONFIG_INVALID', place });
+  });
+
+  it.each([
+    ['a threshold out of range', 'threshold: 1.5'],
+    ['no candidates', 'candidates: 0'],
+  ])('with %s is refused with its place', (_, option) => {
+    const text = `${EXPERIMENT}technique: { name: toex, ${option} }\n`;
+    expect(() => load('/', text)).toThrow(
+      expect.objectContaining({ code: 'TANDEM_CONFIG_INVALID', place: expect.stringContaining('e.yaml:') }),
+    );
+  });
+
   it('that trains nothing needs weights', async () => {
     const folder = texts();
     const loaded = load(folder, EXPERIMENT.replace(/^training.*$/m, ''));

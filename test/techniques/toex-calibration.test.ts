@@ -8,6 +8,7 @@ import {
   fullQuality,
   NO_CHECK,
   qualityOf,
+  withFullChecks,
 } from '../../src/techniques/toex-calibration.js';
 import type { ExitProfile } from '../../src/techniques/toex-profile.js';
 
@@ -127,7 +128,7 @@ describe('quality', () => {
     };
     const quality = qualityOf(profile, Uint16Array.of(1, 2));
     expect(quality).toEqual({ perplexity: Math.exp(2.5 / 2), agreement: 0.5, meanDecoders: 1.5 });
-    expect(qualityOf(profile, Uint16Array.of(1, 2), 'fullToken').agreement).toBe(1);
+    expect(qualityOf(withFullChecks(profile), Uint16Array.of(1, 2)).agreement).toBe(1);
   });
 });
 

@@ -48,7 +48,7 @@ const NEAR = 1e-4;
 
 describe.each(MODES)('the rewritten decoder, %o', (mode) => {
   it('decides and says what decoding token by token does', async () => {
-    const session = await load(toexRewrite(graph, mode));
+    const session = await load(toexRewrite(graph, mode, mode.backFill));
     await fc.assert(
       fc.asyncProperty(texts, someThresholds, async (ids, thresholds) => {
         const expected = decodeReference(reference, ids, thresholds, mode);

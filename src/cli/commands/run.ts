@@ -1,7 +1,6 @@
 import { Command } from 'commander';
-import { TandemError } from '../../errors.js';
 import type { CliContext } from '../context.js';
-import { loadPipeline } from '../pipeline.js';
+import { loadDecoding, loadPipeline } from '../pipeline.js';
 import { infeasibilities, runText } from '../results.js';
 import { inRunFolder, type RunOptions, runCommandOptions } from '../runs.js';
 
@@ -13,7 +12,14 @@ export function runCommand(context: CliContext): Command {
   ).action(async (file: string | undefined, options: RunOptions) => {
     await inRunFolder(context, 'run', file, options, async (loaded, folder) => {
       if (loaded.kind === 'decoding') {
-        throw new TandemError('TANDEM_INTERNAL', 'Experiments on decoding can only be trained so far.');
+        const { runDecoding } = await loadDecoding();
+        const result = await runDecoding(loaded, folder, { progress: context.progress, signal: context.signal });
+        context.progress.stop();
+        context.stdout.write(
+          `${JSON.stringify({ ...result, machines: result.machines.map(({ name }) => name) }, null, 2)}\n`,
+        );
+        context.report(infeasibilities(result.machines), options.format);
+        return;
       }
       const { runExperiment } = await loadPipeline();
       const result = await runExperiment(loaded, folder, { progress: context.progress, signal: context.signal });

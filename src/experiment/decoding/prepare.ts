@@ -7,8 +7,11 @@ import { checkFinite } from '../../graph/check.js';
 import { encodeDocuments } from '../../models/byte-pair.js';
 import type { DecoderModel } from '../../models/decoder-types.js';
 import { decoderFamilies } from '../../models/registry.js';
+import { checkedLayers } from '../../techniques/toex-calibration.js';
 import type { LoadedDecoding } from '../load.js';
 import { optionsOf } from '../named-options.js';
+import { givenThresholds } from './calibrate.js';
+import { exitWeights } from './exit-weights.js';
 
 export type Tokens = Uint16Array | Uint32Array;
 
@@ -35,8 +38,16 @@ export async function prepareDecoding({ experiment, baseFolder }: LoadedDecoding
       remedy: 'Add a `training`, or name a `pretrained` decoder or a `folder`.',
     });
   }
+  requireFitting(experiment, model.config.layers);
   const encode = (split: 'training' | 'validation' | 'test') => encodeDocuments(model.tokenizer, text[split]);
   // What is not trained on need not be read.
   const learned = training === undefined ? new Uint16Array(0) : encode('training');
   return { text, model, tokens: { training: learned, validation: encode('validation'), test: encode('test') } };
+}
+
+/** What names layers is checked before any training. @throws TANDEM_CONFIG_INVALID */
+function requireFitting({ technique, training }: LoadedDecoding['experiment'], layers: number): void {
+  checkedLayers(technique.checks, layers);
+  if (technique.threshold !== undefined) givenThresholds(technique, layers);
+  if (training) exitWeights(training, layers);
 }

@@ -1,10 +1,112 @@
 /** The stages of an experiment on decoding. */
-import type { DecodingPipeline } from '../api.js';
-import { prepareDecoding } from './prepare.js';
+import { readFile } from 'node:fs/promises';
+import { TandemError } from '../../errors.js';
+import { parameterCount } from '../../graph/edit.js';
+import { tandemVersion } from '../../version.js';
+import type { DecodingPipeline, RunContext } from '../api.js';
+import type { LoadedDecoding } from '../load.js';
+import { machineTable } from '../machine-table.js';
+import { optionsOf } from '../named-options.js';
+import type { MachineOutcome } from '../result.js';
+import { RESULT_FILE, type RunFolder } from '../run-folder.js';
+import { simulateShapes } from '../shapes.js';
+import { simulateMachines, traceSource } from '../simulate.js';
+import { stopwatch } from '../stopwatch.js';
+import { thresholdsOf } from './calibrate.js';
+import { measureDecoding } from './measure.js';
+import { type PreparedDecoding, prepareDecoding } from './prepare.js';
+import { heldOut } from './profile.js';
+import { DECODING_SCHEMA_VERSION, type DecodingResult } from './result.js';
+import { TRACE_FILE } from './trace.js';
 import { trainedDecoder } from './trained.js';
 
 export const trainDecoding: DecodingPipeline['trainDecoding'] = async (loaded, folder, context) => {
   const prepared = await prepareDecoding(loaded);
   const { losses } = await trainedDecoder(loaded, prepared, folder, context);
-  return { losses, testTokens: prepared.tokens.test.length };
+  if (losses) return { losses, testTokens: prepared.tokens.test.length };
+  throw new TandemError('TANDEM_CONFIG_INVALID', 'The experiment trains nothing: it has no `training`.', {
+    place: loaded.file,
+    remedy: 'Add a `training`, or run the experiment: tandem run.',
+  });
 };
+
+export const runDecoding: DecodingPipeline['runDecoding'] = async (loaded, folder, context) => {
+  if (folder.finished) return JSON.parse(await readFile(folder.file(RESULT_FILE), 'utf8')) as DecodingResult;
+  const { experiment } = loaded;
+  const { timings, timed } = stopwatch();
+  const prepared = await prepareDecoding(loaded);
+  const { tokens } = prepared;
+  const { model, course } = await timed('training', () => trainedDecoder(loaded, prepared, folder, context));
+  const [validation, test] = [tokens.validation, tokens.test].map((text) =>
+    heldOut(text, model.config.context, experiment.text.sequences),
+  ) as [ReturnType<typeof heldOut>, ReturnType<typeof heldOut>];
+  const { thresholds, calibration } = await timed('calibrating', () =>
+    folder.stage('calibrate', () => thresholdsOf(model, experiment, validation, context)),
+  );
+  const measured = await timed('measuring', () =>
+    folder.stage('measure', (stage) => measureDecoding(model, prepared, experiment, thresholds, test, stage, context)),
+  );
+  const machines = await timed('simulating', () => simulate(loaded, folder, context));
+  const traced = [{ file: TRACE_FILE, machines: loaded.machines }];
+  const shapes = await timed('shapes', () =>
+    folder.stage('shapes', () => simulateShapes(traced, experiment, folder, context)),
+  );
+  const result: DecodingResult = {
+    ...describe(loaded, { ...prepared, model }),
+    thresholds,
+    ...(calibration && { calibration }),
+    ...measured,
+    machines,
+    shapes,
+    training: course,
+    timings,
+    remarks: prepared.text.corpora.flatMap(({ name, remarks }) => remarks.map((remark) => `${name}: ${remark}`)),
+  };
+  const task = context.progress.task('writing the report');
+  await folder.stage('report', async (stage) => {
+    await stage.write('machines.csv', machineTable(machines));
+    await stage.write(RESULT_FILE, `${JSON.stringify(result, null, 2)}\n`);
+    return null;
+  });
+  await folder.finish();
+  task.end();
+  return result;
+};
+
+/** What was decoded, and what it was measured on. */
+function describe({ experiment }: LoadedDecoding, { model, text, tokens }: PreparedDecoding) {
+  const { layers, hidden, heads, vocabulary, context } = model.config;
+  return {
+    schemaVersion: DECODING_SCHEMA_VERSION,
+    kind: 'decoding',
+    name: experiment.name,
+    tandemVersion,
+    seed: experiment.seed,
+    decoder: {
+      name: model.name,
+      parameters: parameterCount(model.graph),
+      layers,
+      hidden,
+      heads,
+      vocabulary,
+      context,
+      ...model.provenance,
+    },
+    text: {
+      corpora: text.corpora.map(({ name }) => name),
+      training: tokens.training.length,
+      validation: tokens.validation.length,
+      test: tokens.test.length,
+      sha256: text.sha256,
+    },
+    technique: optionsOf(experiment.technique),
+  } as const;
+}
+
+function simulate(loaded: LoadedDecoding, folder: RunFolder, context: RunContext): Promise<MachineOutcome[]> {
+  return folder.stage('simulate', async () =>
+    loaded.machines.length === 0
+      ? []
+      : simulateMachines(loaded.machines, await traceSource(folder.file(TRACE_FILE)), context),
+  );
+}

@@ -2,9 +2,13 @@
 import { z } from 'zod';
 import { corpora } from '../../data/corpora.js';
 import { decoderFamilies } from '../../models/registry.js';
+import { toexOptions } from '../../techniques/toex-options.js';
+import { shapesSchema } from '../comparison-schema.js';
 import { machineSchema } from '../machine-schema.js';
 import { named } from '../named-options.js';
 import { runtimeSchema, trainingSchema } from '../schema.js';
+
+const TOEX = 'ToEx (IEEE TC 2024): a token leaves after as few layers as the decoder is sure of.';
 
 /** Schema over everything that is registered when it is called, as `experimentSchema`. */
 export function decodingSchema() {
@@ -21,6 +25,13 @@ export function decodingSchema() {
       training: decoderTraining
         .optional()
         .describe('training of the decoder at every exit; absent: its weights stay as they are'),
+      technique: z
+        .discriminatedUnion('name', [toexOptions.extend({ name: z.literal('toex').describe(TOEX) })])
+        .prefault({ name: 'toex' })
+        .describe('technique that decides at run time how many layers each token needs'),
+      shapes: shapesSchema()
+        .optional()
+        .describe('exits as measured here, on the sizes of other decoders: nothing of those is run'),
       machines: z
         .array(machineSchema())
         .default([])
@@ -41,6 +52,11 @@ function textSchema() {
       .min(1)
       .optional()
       .describe('folder of text files, relative to the experiment file, for the corpus "files"'),
+    sequences: z
+      .int()
+      .positive()
+      .optional()
+      .describe('sequences of the held-out text that are looked at, of each half, spread evenly; by default all'),
     heldOut: z
       .number()
       .gt(0)

@@ -1,7 +1,6 @@
 /** Trains a decoder with the language-model loss at every exit. */
 import { rm } from 'node:fs/promises';
 import { mean } from 'simple-statistics';
-import { TandemError } from '../../errors.js';
 import { int64Tensor, type Tensor } from '../../graph/types.js';
 import { addExitLosses, EXIT_ROWS } from '../../models/exit-losses.js';
 import { chunks } from '../../runtime/batches.js';
@@ -12,6 +11,7 @@ import type { RunContext } from '../api.js';
 import { writable } from '../file-errors.js';
 import type { RunFolder, Stage } from '../run-folder.js';
 import { StepHistory } from '../step-history.js';
+import { exitWeights } from './exit-weights.js';
 import type { PreparedDecoding } from './prepare.js';
 import type { DecoderTraining, DecodingExperiment } from './schema.js';
 import { trainingFeeds } from './sequences.js';
@@ -121,19 +121,4 @@ function thinned(lines: readonly DecoderTrainingPoint[]): DecoderTrainingPoint[]
     step: part.at(-1)!.step,
     exits: part[0]!.exits.map((_, exit) => mean(part.map(({ exits }) => exits[exit]!))),
   }));
-}
-
-/** @throws TANDEM_CONFIG_INVALID for a list that does not fit the layers */
-export function exitWeights({ exitWeights: given }: Pick<DecoderTraining, 'exitWeights'>, layers: number): number[] {
-  if (typeof given !== 'string') {
-    if (given.length === layers && given.some((weight) => weight > 0)) return given;
-    throw new TandemError('TANDEM_CONFIG_INVALID', `${given.length} weights for ${layers} exits, or all of them 0.`, {
-      place: 'training.exitWeights',
-      remedy: `Give ${layers} weights, one for each layer's exit, at least one of them above 0.`,
-    });
-  }
-  return Array.from({ length: layers }, (_, layer) => {
-    if (given === 'uniform') return 1;
-    return given === 'depth' ? layer + 1 : Number(layer === layers - 1);
-  });
 }

@@ -18,8 +18,8 @@ const MODEL_FILES = ['model.safetensors', 'config.json', 'tokenizer.json', 'READ
 
 export interface TrainedDecoder {
   readonly model: DecoderModel;
-  /** Nats at each exit on the test split. */
-  readonly losses: readonly number[];
+  /** Nats at each exit on the whole test split; undefined where nothing was trained. */
+  readonly losses?: readonly number[];
   /** Empty where nothing was trained. */
   readonly course: readonly DecoderTrainingPoint[];
 }
@@ -32,16 +32,11 @@ export async function trainedDecoder(
   context: RunContext,
 ): Promise<TrainedDecoder> {
   const { training, runtime } = loaded.experiment;
-  const measured = (model: DecoderModel) =>
-    lossesAtExits(model.graph, model.config, prepared.tokens.test, runtime, context);
-  if (training === undefined) {
-    const { model } = prepared;
-    return { model, course: [], losses: await folder.stage('measure exits', () => measured(model)) };
-  }
+  if (training === undefined) return { model: prepared.model, course: [] };
   const { weights, course } = await trainDecoder(prepared, { ...loaded.experiment, training }, folder, context);
   const model = withWeights(prepared.model, weights);
   const losses = await folder.stage('measure exits', async (stage) => {
-    const found = await measured(model);
+    const found = await lossesAtExits(model.graph, model.config, prepared.tokens.test, runtime, context);
     await writeGpt2Folder(dirname(await stage.path(`${MODEL_FOLDER}/config.json`)), {
       config: model.config,
       weights,
