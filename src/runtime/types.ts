@@ -8,6 +8,11 @@ export interface RuntimeOptions {
   readonly executionProviders: readonly string[];
   /** Intra-operator threads; default: all cores. */
   readonly threads?: number;
+  /**
+   * Whether threads wait for work actively; default true. Where many sessions take turns, threads of those that have just
+   * run keep the cores from those that run.
+   */
+  readonly spinning?: boolean;
 }
 
 /** Parameters that share optimiser settings. The first group whose pattern matches a parameter's name takes it. */
