@@ -21,6 +21,10 @@ export const ERROR_CODES = {
   TANDEM_OPERATOR_UNKNOWN: { exit: 1, summary: 'ONNX Runtime does not know an operator of the graph.' },
   TANDEM_GRAPH_REJECTED: { exit: 1, summary: 'ONNX Runtime does not accept a graph.' },
   TANDEM_FEED_INVALID: { exit: 1, summary: 'What a run feeds or fetches does not fit the graph.' },
+  TANDEM_PROMPT_INVALID: {
+    exit: 1,
+    summary: 'A prompt is empty, does not fit into the context, or is not text.',
+  },
   TANDEM_RUN_FAILED: { exit: 1, summary: 'ONNX Runtime failed while it ran a graph.' },
   TANDEM_LOSS_NOT_FINITE: { exit: 1, summary: 'The loss or its gradient became NaN or infinite in training.' },
   TANDEM_ABORTED: { exit: 1, summary: 'A run was stopped before its end.' },

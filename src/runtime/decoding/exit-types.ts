@@ -27,8 +27,8 @@ export interface ExitPolicy {
 }
 
 /**
- * What becomes of the keys and values of tokens that stopped before a layer which a later token runs:
- * `lazily`, the earlier tokens run the layer too, exactly (ToEx); `propagated`, they are computed from the rows that the
- * tokens had when they stopped (CALM: Schuster et al., NeurIPS 2022); `absent`, attention does without them.
+ * What becomes of the keys and values of tokens that stopped before a layer which a later token runs. `lazy`: the earlier
+ * tokens run the layer too, exactly (ToEx). `propagate`: they are computed from the rows that the tokens had when they
+ * stopped (CALM: Schuster et al., NeurIPS 2022). `none`: attention does without them.
  */
-export type EarlierTokens = 'lazily' | 'propagated' | 'absent';
+export type BackFill = 'lazy' | 'propagate' | 'none';

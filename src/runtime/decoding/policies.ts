@@ -13,7 +13,7 @@ export function fixedDepths(depth: (sequence: number, token: number) => number):
 }
 
 /** How sure a choice is: the lead of the likeliest over the next one (CALM's measure), or its probability. */
-export type ConfidenceMeasure = 'gap' | 'top';
+export type ConfidenceMeasure = 'gap' | 'probability';
 
 export interface ConfidenceOptions {
   /** By layer, from the first one on: confidence from which a token stops; undefined where no check is made. */
@@ -70,5 +70,5 @@ export function confidence(logits: Float32Array, measure: ConfidenceMeasure): nu
   }
   let sum = 0;
   for (const logit of logits) sum += Math.exp(logit - first);
-  return (measure === 'top' ? 1 : 1 - Math.exp(second - first)) / sum;
+  return (measure === 'probability' ? 1 : 1 - Math.exp(second - first)) / sum;
 }

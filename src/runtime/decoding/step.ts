@@ -2,7 +2,7 @@
  * One step of decoding with early exit and lazy back-fill: each sequence of a batch runs its new tokens until they may
  * stop, and tokens that stopped earlier run along through the layers whose weights are loaded anyway.
  */
-import type { Candidate, Choices, EarlierTokens, ExitPolicy } from './exit-types.js';
+import type { BackFill, Candidate, Choices, ExitPolicy } from './exit-types.js';
 import { type Sequence, wholeBlocks } from './sequence.js';
 import type { DecoderSessions } from './sessions.js';
 
@@ -23,7 +23,7 @@ export interface StepOutcome {
 export interface StepOptions {
   /** Default: no token stops early. */
   readonly policy?: ExitPolicy;
-  readonly earlier?: EarlierTokens;
+  readonly backFill?: BackFill;
 }
 
 /** Rows of one sequence in one layer. */
@@ -40,7 +40,7 @@ interface Share {
 export async function step(
   sessions: DecoderSessions,
   batch: readonly Sequence[],
-  { policy, earlier = 'lazily' }: StepOptions = {},
+  { policy, backFill = 'lazy' }: StepOptions = {},
 ): Promise<StepOutcome> {
   const { layers } = sessions.sizes;
   const starts = batch.map((sequence) => begin(sessions, sequence));
@@ -52,7 +52,7 @@ export async function step(
   let tokenLayers = 0;
   for (let layer = 0; layer < layers && running.length > 0; layer++) {
     const shares = batch
-      .map((sequence, at) => shareOf(sequence, layer, starts[at]!, running.includes(at), earlier))
+      .map((sequence, at) => shareOf(sequence, layer, starts[at]!, running.includes(at), backFill))
       .filter((share) => share !== undefined);
     await runLayer(sessions, layer, shares);
     loads++;
@@ -90,13 +90,13 @@ function shareOf(
   layer: number,
   start: number,
   running: boolean,
-  earlier: EarlierTokens,
+  backFill: BackFill,
 ): Share | undefined {
   const done = sequence.done[layer]!;
   const to = sequence.reached(layer);
-  if (earlier === 'lazily') return done < to ? { sequence, from: done, whole: done, to } : undefined;
+  if (backFill === 'lazy') return done < to ? { sequence, from: done, whole: done, to } : undefined;
   if (!running) return undefined;
-  if (earlier === 'propagated') return { sequence, from: done, whole: start, to: sequence.begun };
+  if (backFill === 'propagate') return { sequence, from: done, whole: start, to: sequence.begun };
   sequence.absent[layer]!.fill(1, done, start);
   return { sequence, from: start, whole: start, to: sequence.begun };
 }

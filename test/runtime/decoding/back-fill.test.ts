@@ -144,31 +144,31 @@ describe('the inexact rivals', () => {
       { token: 2, depth: 4 },
     ],
   };
-  const last = async (earlier: 'lazily' | 'propagated' | 'absent', text = given) => {
+  const last = async (backFill: 'lazy' | 'propagate' | 'none', text = given) => {
     const sequence = new Sequence(text.prompt, config);
     const depths = [text.promptDepth, ...text.steps.map((each) => each.depth)];
     let outcome: StepOutcome | undefined;
     for (const [i, deep] of depths.entries()) {
-      outcome = await step(sessions[1], [sequence], { policy: fixedDepths(() => deep), earlier });
+      outcome = await step(sessions[1], [sequence], { policy: fixedDepths(() => deep), backFill });
       if (i < text.steps.length) sequence.tokens.push(text.steps[i]!.token);
     }
     return { sequence, logits: outcome!.choices[0]!.logits, tokenLayers: outcome!.tokenLayers };
   };
 
   it('run a layer for the newest token only', async () => {
-    expect((await last('propagated')).tokenLayers).toBe(layers);
-    expect((await last('absent')).tokenLayers).toBe(layers);
+    expect((await last('propagate')).tokenLayers).toBe(layers);
+    expect((await last('none')).tokenLayers).toBe(layers);
   });
 
   it('take keys from the rows that tokens had when they stopped', async () => {
-    const { sequence } = await last('propagated');
+    const { sequence } = await last('propagate');
     const [, key] = await sessions[1].enter(3, sequence.states.subarray(0, 3 * hidden));
     expect(sequence.keys[3]!.subarray(0, 3 * hidden)).toEqual(key);
   });
 
   it('do without keys that nobody computed: a single token that sees only itself', async () => {
     const alone: Text = { prompt: [7], promptDepth: 1, steps: [{ token: 2, depth: 4 }] };
-    const { sequence } = await last('absent', alone);
+    const { sequence } = await last('none', alone);
     expect(sequence.absent.map((absent) => absent[0])).toEqual([0, 1, 1, 1]);
     // Seeing one key only, attention gives back that key's value: its context equals `value` whatever the query.
     const row = new Float32Array(hidden).fill(0.3);
@@ -184,12 +184,12 @@ describe('the inexact rivals', () => {
   });
 
   it('differ from lazy back-fill where a token stopped early, and from nothing where none did', async () => {
-    const exact = (await last('lazily')).logits;
-    expect((await last('propagated')).logits).not.toEqual(exact);
-    expect((await last('absent')).logits).not.toEqual(exact);
+    const exact = (await last('lazy')).logits;
+    expect((await last('propagate')).logits).not.toEqual(exact);
+    expect((await last('none')).logits).not.toEqual(exact);
     const deep = { ...given, promptDepth: 4, steps: given.steps.map(({ token: id }) => ({ token: id, depth: 4 })) };
-    const full = (await last('lazily', deep)).logits;
-    expect((await last('propagated', deep)).logits).toEqual(full);
-    expect((await last('absent', deep)).logits).toEqual(full);
+    const full = (await last('lazy', deep)).logits;
+    expect((await last('propagate', deep)).logits).toEqual(full);
+    expect((await last('none', deep)).logits).toEqual(full);
   });
 });

@@ -49,7 +49,7 @@ describe('confidence', () => {
   it('is the lead of the likeliest token over the next, or its probability', () => {
     const logits = Float32Array.from([0.2, 0.5, 0.3], Math.log);
     expect(confidence(logits, 'gap')).toBeCloseTo(0.2, 6);
-    expect(confidence(logits, 'top')).toBeCloseTo(0.5, 6);
+    expect(confidence(logits, 'probability')).toBeCloseTo(0.5, 6);
     expect(confidence(Float32Array.of(1, 1), 'gap')).toBe(0);
     expect(confidence(Float32Array.of(3), 'gap')).toBe(1);
   });
