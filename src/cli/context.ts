@@ -8,6 +8,11 @@ export interface Output {
   write(text: string): unknown;
 }
 
+/** Bytes that come in; `isTTY` where a person would have to type them. */
+export interface Input extends AsyncIterable<Uint8Array> {
+  readonly isTTY?: boolean;
+}
+
 export class CliContext {
   #controller: AbortController | undefined;
   #progress: Progress | undefined;
@@ -19,7 +24,13 @@ export class CliContext {
     readonly stdout: Output,
     readonly stderr: Output,
     readonly makeProgress: () => Progress = createProgress,
+    readonly stdin: Input = process.stdin,
   ) {}
+
+  /** Whether standard output shows colours: a terminal, unless NO_COLOR is set (no-color.org). */
+  get colours(): boolean {
+    return (this.stdout as Output & { isTTY?: boolean }).isTTY === true && !process.env.NO_COLOR;
+  }
 
   /** Where long work reports; on standard error. */
   get progress(): Progress {

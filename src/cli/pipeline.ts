@@ -1,6 +1,8 @@
 /** The pipeline is loaded by the commands that need it: the runtime behind it takes a while, and `--help` must not. */
-import type { DecodingPipeline, Pipeline } from '../experiment/api.js';
+import type { DecodingPipeline, Pipeline, TextGenerator } from '../experiment/api.js';
 
 export const loadPipeline = (): Promise<Pipeline> => import('../experiment/run.js');
 
 export const loadDecoding = (): Promise<DecodingPipeline> => import('../experiment/decoding/run.js');
+
+export const loadGenerator = (): Promise<TextGenerator> => import('../experiment/decoding/generate.js');

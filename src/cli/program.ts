@@ -4,6 +4,7 @@ import { tandemVersion } from '../version.js';
 import { doctorCommand } from './commands/doctor.js';
 import { evaluateCommand } from './commands/evaluate.js';
 import { exportCommand } from './commands/export.js';
+import { generateCommand } from './commands/generate.js';
 import { listCommand } from './commands/list.js';
 import { runCommand } from './commands/run.js';
 import { schemaCommand } from './commands/schema.js';
@@ -36,6 +37,7 @@ export function createProgram(context: CliContext): Command {
     trainCommand,
     evaluateCommand,
     simulateCommand,
+    generateCommand,
     exportCommand,
     thresholdCommand,
     traceCommand,

@@ -80,6 +80,39 @@ export interface DecoderSummary {
   readonly testTokens: number;
 }
 
+export interface GenerationRequest {
+  /** A decoder that comes with Tandem, by name, or a Hugging Face folder. */
+  readonly model: string;
+  readonly prompt: string;
+  /** Most tokens to generate. */
+  readonly tokens: number;
+  readonly seed: number;
+  /** 0: the likeliest token, always. */
+  readonly temperature: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  /** Lead of the likeliest token from which a token stops, 0 … 1; absent: every token runs all layers. */
+  readonly threshold?: number;
+  readonly threads?: number;
+}
+
+/** A generated token. */
+export interface GeneratedPiece {
+  readonly id: number;
+  /** What it completes; nothing where a character goes on in the next token. */
+  readonly text: string;
+  /** Layers that ran before it was chosen, and those that there are. */
+  readonly exit: number;
+  readonly layers: number;
+  /** Of the last token: why it is the last. */
+  readonly end?: 'end-of-text' | 'tokens' | 'context';
+}
+
+/** Implemented by decoding/generate.ts: token by token, as they come. */
+export interface TextGenerator {
+  generateText(request: GenerationRequest, context: RunContext): AsyncGenerator<GeneratedPiece>;
+}
+
 /** Implemented by decoding/run.ts; as `Pipeline`, for experiments on decoding. */
 export interface DecodingPipeline {
   /** The stages up to the trained decoder, which lies in the run's folder `model`. */

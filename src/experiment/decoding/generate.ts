@@ -1,0 +1,52 @@
+/** A text continued by a decoder, as `tandem generate` prints it. */
+import { existsSync } from 'node:fs';
+import { readBytePairTokenizer } from '../../models/byte-pair-files.js';
+import { PRETRAINED, pretrainedFolder } from '../../models/gpt2-family.js';
+import { readGpt2Folder } from '../../models/gpt2-folder.js';
+import { gpt2Stages } from '../../models/gpt2-stages.js';
+import { requireTokenizerFits } from '../../models/hugging-face-tokenizer.js';
+import { generate } from '../../runtime/decoding/generate.js';
+import { LightEmbedding } from '../../runtime/decoding/light-embedding.js';
+import { confidencePolicy } from '../../runtime/decoding/policies.js';
+import { DecoderSessions } from '../../runtime/decoding/sessions.js';
+import type { TextGenerator } from '../api.js';
+
+/** Words that a check computes exact logits for: the technique's default. */
+const CANDIDATES = 64;
+
+export const generateText: TextGenerator['generateText'] = async function* (request, { signal }) {
+  const { threshold, threads, prompt, temperature, topK, topP, ...options } = request;
+  const named = (PRETRAINED as readonly string[]).includes(request.model) && !existsSync(request.model);
+  const folder = named ? pretrainedFolder(request.model) : request.model;
+  const { config, weights } = await readGpt2Folder(folder);
+  const tokenizer = await readBytePairTokenizer(folder);
+  requireTokenizerFits(tokenizer.vocabularySize, config.vocabulary, folder);
+  const sessions = await DecoderSessions.create(gpt2Stages(config, weights), threads === undefined ? {} : { threads });
+  try {
+    const stream = tokenizer.stream();
+    const steps = generate(sessions, [tokenizer.encode(prompt)], {
+      tokens: options.tokens,
+      seed: options.seed,
+      endOfText: tokenizer.endOfText,
+      sampling: { temperature, ...(topK !== undefined && { topK }), ...(topP !== undefined && { topP }) },
+      ...(threshold !== undefined && { policy: policyAt(threshold, sessions) }),
+    });
+    for await (const { tokens } of steps) {
+      signal?.throwIfAborted();
+      const { id, exit, end } = tokens[0]!;
+      const text = stream.push(id) + (end ? stream.end() : '');
+      yield { id, text, exit, layers: config.layers, ...(end && { end }) };
+    }
+  } finally {
+    await sessions.dispose();
+  }
+};
+
+/** A check after every layer but the last. */
+function policyAt(threshold: number, sessions: DecoderSessions) {
+  const { layers, hidden } = sessions.sizes;
+  return confidencePolicy(sessions, new LightEmbedding(sessions.words, hidden, CANDIDATES), {
+    thresholds: new Array<number>(layers - 1).fill(threshold),
+    measure: 'gap',
+  });
+}
