@@ -4,7 +4,6 @@
  */
 import { probit } from 'simple-statistics';
 import { TandemError } from '../errors.js';
-import { chunks } from '../runtime/batches.js';
 import type { ToexOptions } from './toex-options.js';
 import type { ExitProfile } from './toex-profile.js';
 
@@ -92,8 +91,10 @@ export interface CalibrationRequest {
 
 /** Thresholds tried for all layers alike, between 0 and 1. */
 const UNIFORM_STEPS = 200;
-const MULTIPLIER_STEPS = 24;
+/** In layers for a unit of loss: from nearly free to more than any token can lose. */
+const PRICES = Array.from({ length: 28 }, (_, step) => 10 ** (-1 + step / 5));
 const SWEEPS = 4;
+const ATTEMPTS = 6;
 
 /**
  * Thresholds for each layer by Lagrange: for a price of quality, each layer's threshold in turn is the best for those of
@@ -151,17 +152,20 @@ class Search {
     return this.#cheapest([...all.map((thresholds) => this.#candidate(thresholds)), this.#unchecked()]);
   }
 
+  /**
+   * Price by price, up and down again, each from what the one before came to: a price has several optima, and which one
+   * is found depends on where the search stands.
+   */
   perLayer(start: readonly number[]): Candidate {
     let best = this.#cheapest([this.#candidate([...start]), this.#unchecked()]);
-    // Prices, in layers for a unit of loss, from nearly free to far beyond what any token can lose.
-    let [low, high] = [Math.log(1e-3), Math.log(1e7)];
-    for (let step = 0; step < MULTIPLIER_STEPS; step++) {
-      const price = (low + high) / 2;
-      const found = this.#candidate(this.#descend(start, Math.exp(price)));
-      if (this.#keeps(found.thresholds)) {
-        high = price;
-        best = found.cost < best.cost ? found : best;
-      } else low = price;
+    for (const prices of [PRICES, PRICES.toReversed()]) {
+      let thresholds = [...start];
+      for (const price of prices) {
+        thresholds = this.#descend(thresholds, price);
+        if (!this.#keeps(thresholds)) continue;
+        const found = this.#candidate(this.#spend(thresholds));
+        if (found.cost < best.cost) best = found;
+      }
     }
     return best;
   }
@@ -200,17 +204,55 @@ class Search {
 
   /** Whether the mean loss, with what chance may add to it, is within the budget. */
   #keeps(thresholds: readonly number[]): boolean {
+    const { mean, error } = this.#lossOf(thresholds);
+    return mean + this.#deviations * error <= this.#budget;
+  }
+
+  /** Mean loss of a token and its standard error. */
+  #lossOf(thresholds: readonly number[]): { mean: number; error: number } {
     const exits = exitsAt(this.profile, thresholds);
-    const blocks = chunks([...exits.keys()], this.request.blockTokens).map((tokens) => ({
-      tokens: tokens.length,
-      loss: tokens.reduce((sum, token) => sum + this.#loss[token * this.#layers + exits[token]! - 1]!, 0),
-    }));
+    const { blockTokens } = this.request;
+    const blocks: { tokens: number; loss: number }[] = [];
+    for (let start = 0; start < exits.length; start += blockTokens) {
+      const end = Math.min(exits.length, start + blockTokens);
+      let loss = 0;
+      for (let token = start; token < end; token++) loss += this.#loss[token * this.#layers + exits[token]! - 1]!;
+      blocks.push({ tokens: end - start, loss });
+    }
     const mean = blocks.reduce((sum, { loss }) => sum + loss, 0) / exits.length;
     // Of a ratio of sums over blocks (Cochran, Sampling Techniques, 1977, 6.4).
     const squares = blocks.reduce((sum, { loss, tokens }) => sum + (loss - tokens * mean) ** 2, 0);
     const { length } = blocks;
-    const error = length > 1 ? Math.sqrt((squares * length) / (length - 1)) / exits.length : 0;
-    return mean + this.#deviations * error <= this.#budget;
+    return { mean, error: length > 1 ? Math.sqrt((squares * length) / (length - 1)) / exits.length : 0 };
+  }
+
+  /** Lets more tokens leave, layer by layer, as long as the budget lasts: prices leave some of it over. */
+  #spend(start: readonly number[]): number[] {
+    let thresholds = [...start];
+    for (let sweep = 0; sweep < SWEEPS; sweep++) {
+      const before = thresholds.join();
+      for (let layer = 0; layer < this.#layers - 1; layer++) {
+        if (this.#order[layer]!.length === 0) continue;
+        thresholds = this.#lowered(thresholds, layer);
+      }
+      if (thresholds.join() === before) break;
+    }
+    return thresholds;
+  }
+
+  /** One layer's threshold as low as the budget allows; as it was where that saves nothing. */
+  #lowered(thresholds: number[], layer: number): number[] {
+    const { cost } = this.#candidate(thresholds);
+    let { error } = this.#lossOf(thresholds);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const limit = (this.#budget - this.#deviations * error) * this.profile.tokens;
+      const tried = thresholds.with(layer, this.#bestThreshold(thresholds, layer, { limit }));
+      if (this.#candidate(tried).cost >= cost) break;
+      if (this.#keeps(tried)) return tried;
+      // Chance grows with the tokens that leave: less room than it looked.
+      error = Math.max(this.#lossOf(tried).error, 1.1 * error);
+    }
+    return thresholds;
   }
 
   #descend(start: readonly number[], price: number): number[] {
@@ -218,38 +260,45 @@ class Search {
     for (let sweep = 0; sweep < SWEEPS; sweep++) {
       const before = thresholds.join();
       for (let layer = this.#layers - 2; layer >= 0; layer--) {
-        if (this.#order[layer]!.length > 0) thresholds[layer] = this.#bestThreshold(thresholds, layer, price);
+        if (this.#order[layer]!.length > 0) thresholds[layer] = this.#bestThreshold(thresholds, layer, { price });
       }
       if (thresholds.join() === before) break;
     }
     return thresholds;
   }
 
-  /** The best threshold of one layer with those of the others as they are. */
-  #bestThreshold(thresholds: readonly number[], layer: number, price: number): number {
+  /**
+   * The best threshold of one layer with those of the others as they are: by layers and losses at a price, or by layers
+   * alone as long as all tokens' losses stay below a limit.
+   */
+  #bestThreshold(thresholds: readonly number[], layer: number, { price = 0, limit = Infinity }): number {
     const layers = this.#layers;
     const { confidence } = this.profile;
-    const without = [...thresholds];
-    without[layer] = NO_CHECK;
+    const { checkCost } = this.request;
+    const without = thresholds.with(layer, NO_CHECK);
     const elsewhere = exitsAt(this.profile, without);
     const [unchecked, checked] = [this.#costs(without), this.#costs(without.with(layer, 0))];
-    let reached = 0;
-    for (const exit of elsewhere) if (exit > layer) reached++;
+    let [reached, lost] = [0, 0];
+    for (const [token, exit] of elsewhere.entries()) {
+      if (exit > layer) reached++;
+      lost += this.#loss[token * layers + exit - 1]!;
+    }
     // Leaving here saves layers and costs quality; the check itself is paid by all who come this far.
-    let total = reached * this.request.checkCost;
+    let total = reached * checkCost;
     let [best, threshold] = [0, NO_CHECK];
     const order = this.#order[layer]!;
     for (let at = 0; at < order.length; at++) {
       const token = order[at]!;
       const later = elsewhere[token]!;
       if (later > layer) {
-        total += checked[layer]! - this.request.checkCost - unchecked[later - 1]!;
-        total += price * (this.#loss[token * layers + layer]! - this.#loss[token * layers + later - 1]!);
+        const more = this.#loss[token * layers + layer]! - this.#loss[token * layers + later - 1]!;
+        lost += more;
+        total += checked[layer]! - checkCost - unchecked[later - 1]! + price * more;
       }
       const here = confidence[token * layers + layer]!;
       const next = at + 1 < order.length ? confidence[order[at + 1]! * layers + layer]! : -1;
       // Tokens of equal confidence leave together.
-      if (next < here && total < best) [best, threshold] = [total, here];
+      if (next < here && total < best && lost <= limit) [best, threshold] = [total, here];
     }
     return threshold;
   }

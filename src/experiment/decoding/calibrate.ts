@@ -61,16 +61,10 @@ export function givenThresholds({ threshold, checks }: ToexOptions, layers: numb
   });
 }
 
-/** Bits of a word that signs are counted in. */
-const WORD_BITS = 16;
-
-/**
- * Words that a check reads, over those of a layer: signs of the output embedding and the candidates' rows, or all of the
- * output embedding.
- */
+/** Words that a check reads from memory, over those of a layer: the candidates' rows, or all of the output embedding. */
 export function checkCost({ config }: DecoderModel, { candidates, outputEmbedding }: ToexOptions): number {
   const { hidden, intermediate, vocabulary } = config;
   const layer = 4 * hidden * hidden + 2 * hidden * intermediate;
-  const rows = outputEmbedding === 'full' ? vocabulary : vocabulary / WORD_BITS + Math.min(candidates, vocabulary);
+  const rows = outputEmbedding === 'full' ? vocabulary : Math.min(candidates, vocabulary);
   return (rows * hidden) / layer;
 }

@@ -33,7 +33,7 @@ library stores them.
 Started from ${provenance.source}. Seed ${experiment.seed}. ${
     training
       ? `${count(training.steps)} steps of ${count(training.batchSize * training.accumulate)} sequences of ${count(training.tokens ?? config.context)} tokens,
-AdamW, peak learning rate ${training.learningRate}, weight decay ${training.weightDecay}, ${training.schedule} schedule, weights of the exits: ${training.exitWeights}.`
+AdamW, peak learning rate ${training.learningRate}, weight decay ${training.weightDecay}, ${training.schedule} schedule, weights of the exits: ${training.exitWeights}${training.exitSequences ? `; exits before the last learn from ${training.exitSequences} sequences of a batch each` : ''}.`
       : ''
   }
 
