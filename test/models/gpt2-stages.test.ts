@@ -1,3 +1,7 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { floatTensor, int64Tensor, type Tensor } from '../../src/graph/types.js';
 import { buildGpt2 } from '../../src/models/gpt2.js';
@@ -25,7 +29,49 @@ function expectClose(found: Float32Array, expected: Float32Array): void {
   for (const [i, value] of found.entries()) expect(value).toBeCloseTo(expected[i]!, 3);
 }
 
+const PYTHON = '/usr/bin/python3';
+const torch = spawnSync(PYTHON, ['-c', 'import torch']).status === 0;
+if (!torch) console.log(`Skipped: comparison of GPT-2 with PyTorch (${PYTHON} has no torch).`);
+
+/** Logits of all tokens by PyTorch, from the same weights. */
+function byPyTorch(): Float32Array {
+  const { graph, trainable } = buildGpt2(config, weights);
+  const folder = mkdtempSync(join(tmpdir(), 'gpt2-'));
+  try {
+    const files = { input: join(folder, 'weights'), output: join(folder, 'logits') };
+    const tensors = trainable.map((name) => [name, graph.initializers.get(name)!] as const);
+    const bytes = tensors.map(([, { data }]) => Buffer.from(Float32Array.from(data as Float32Array).buffer));
+    writeFileSync(files.input, Buffer.concat(bytes));
+    const shapes = tensors.map(([name, { shape }]) => [name, shape]);
+    const request = join(folder, 'request.json');
+    writeFileSync(request, JSON.stringify({ ...files, sizes: config, weights: shapes, ids: text }));
+    execFileSync(PYTHON, [join(import.meta.dirname, 'gpt2_reference.py'), request]);
+    const file = readFileSync(files.output);
+    return new Float32Array(file.buffer, file.byteOffset, file.length / 4).slice();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Logits behind every token, decoded one by one. */
+async function byStages(): Promise<Float32Array> {
+  const sessions = await sessionsWith(1);
+  const sequence = new Sequence(text.slice(0, 1), config);
+  const logits = new Float32Array(context * vocabulary);
+  for (let tokens = 1; ; tokens++) {
+    logits.set((await step(sessions, [sequence])).choices[0]!.logits, (tokens - 1) * vocabulary);
+    if (tokens === context) break;
+    sequence.tokens.push(text[tokens]!);
+  }
+  await sessions.dispose();
+  return logits;
+}
+
 describe('GPT-2 in stages', () => {
+  it.skipIf(!torch)("gives PyTorch's logits, token by token", async () => {
+    expectClose(await byStages(), byPyTorch());
+  });
+
   it('gives, token by token and to the last place of its context, the logits of the whole graph', async () => {
     const expected = await whole();
     const sessions = await sessionsWith(1);
