@@ -37,7 +37,10 @@ export const ERROR_CODES = {
   TANDEM_CHECKPOINT_INVALID: { exit: 1, summary: 'Weight files are damaged or do not belong to the model.' },
   TANDEM_TOKENIZER_INVALID: { exit: 1, summary: 'A tokenizer does not load or does not belong to the model.' },
   TANDEM_NO_GRADIENT: { exit: 1, summary: 'A gradient is needed where none exists.' },
-  TANDEM_WORKLOAD_INVALID: { exit: 1, summary: 'A list of layers is malformed or holds an impossible size.' },
+  TANDEM_WORKLOAD_INVALID: {
+    exit: 1,
+    summary: 'A list of layers or of requests to memory is malformed or holds an impossible value.',
+  },
   TANDEM_INTERNAL: { exit: 1, summary: 'Tandem contradicts itself: a defect worth reporting.' },
   TANDEM_CONSERVATION: { exit: 1, summary: 'A simulation broke one of its conservation laws.' },
   TANDEM_NOT_A_TRACE: { exit: 1, summary: 'A file does not begin like a trace.' },

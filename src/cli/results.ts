@@ -4,7 +4,7 @@ import type { MachineOutcome, RunResult } from '../experiment/result.js';
 import { count, energy, percent, plain, points } from '../report/format.js';
 import { infeasibility, machineColumns } from '../report/machine-columns.js';
 import { type CellValue, type Column, csv, formatTable, type TableFormat } from '../report/tables.js';
-import type { PartResult, Workload } from '../simulator/types.js';
+import type { LatencySummary, PartResult, Workload } from '../simulator/types.js';
 
 const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
 
@@ -50,12 +50,40 @@ export function simulationText(
     return `${JSON.stringify(records.length === 1 ? records[0] : records, null, 2)}\n`;
   }
   if (kind === 'trace') return formatTable(machines, machineColumns, format);
+  if (kind === 'requests' && format === 'table') {
+    return `${formatTable(machines, machineColumns, 'table')}${machines.map(memoryText).join('')}`;
+  }
   const layers = machines.flatMap((machine) =>
     machine.feasible ? machine.parts.map((part) => ({ machine: machine.name, ...layerRecord(part) })) : [],
   );
   const keys = [...new Set(layers.flatMap((layer) => Object.keys(layer)))];
   if (format === 'csv') return csv(layers, keys);
   return `${formatTable(machines, machineColumns, 'table')}${formatTable(layers, layerColumns(keys), 'table')}`;
+}
+
+/** Bandwidth, latency, rows and energy by command of a memory. */
+function memoryText(machine: MachineOutcome): string {
+  if (!machine.feasible || machine.memory === undefined) return '';
+  const { memory, counts } = machine;
+  const gigabytes = (bytesPerSecond: number) => `${plain(bytesPerSecond / 1e9, 4)} GB/s`;
+  const latency = (one: LatencySummary | undefined): string =>
+    one === undefined
+      ? 'none'
+      : `${plain(one.mean, 4)} mean, ${count(one.median)} median, ${count(one.percentile99)} in 99 %, ${count(one.most)} at most`;
+  return factTable(machine.name, [
+    ['bandwidth', `${gigabytes(memory.bytesPerSecond)} of ${gigabytes(memory.peakBytesPerSecond)}`],
+    ['read latency, cycles', latency(memory.readLatency)],
+    ['write latency, cycles', latency(memory.writeLatency)],
+    ['row hits', percent(memory.rowHitShare)],
+    ...['reads', 'writes', 'activates', 'precharges', 'refreshes'].map((key): [string, string] => [
+      key,
+      count(counts[key]!),
+    ]),
+    ...machine.energy.map(({ component, dynamicPicojoules }): [string, string] => [
+      `energy, ${component}`,
+      energy(dynamicPicojoules),
+    ]),
+  ]);
 }
 
 type Layer = Record<string, CellValue>;

@@ -4,7 +4,7 @@ import { withRatios } from '../report/ratios.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, Workload } from '../simulator/types.js';
 import { openTrace } from '../trace/files.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
-import { readTopology } from '../workload/files.js';
+import { openRequests, readTopology } from '../workload/files.js';
 import type { TransformerArchitecture } from '../workload/transformer.js';
 import type { RunContext } from './api.js';
 import { machineNamed, type ResolvedMachine } from './machines.js';
@@ -61,6 +61,17 @@ export function transformerSource(architecture: TransformerArchitecture): Worklo
   return { kind: 'transformer', name, size: layers.length, open: async () => ({ kind: 'transformer', architecture }) };
 }
 
+/** @throws what `openRequests` throws */
+export function requestSource(path: string): WorkloadSource {
+  openRequests(path, Number.POSITIVE_INFINITY);
+  return {
+    kind: 'requests',
+    name: path,
+    size: undefined,
+    open: async () => ({ kind: 'requests', requests: (capacityBytes) => openRequests(path, capacityBytes) }),
+  };
+}
+
 /** Heads of all sequences, when the header says how many there are. */
 function attentionRecords({ sequences, headsPerLayer }: TraceHeader): number | undefined {
   return sequences === undefined ? undefined : sequences * headsPerLayer.reduce((sum, heads) => sum + heads, 0);
@@ -82,7 +93,7 @@ export async function simulateMachines(
     const task = progress.task(
       `simulating ${group.members.map(({ name }) => name).join(', ')}`,
       source.size,
-      source.kind === 'trace' ? 'records' : 'layers',
+      source.kind === 'trace' ? 'records' : source.kind === 'requests' ? 'requests' : 'layers',
     );
     const options = { fidelity, signal, onProgress: (done: number) => task.update(done) };
     const outcomes = await play(group, await source.open(), options);
@@ -130,6 +141,7 @@ const KINDS: Readonly<Record<Workload['kind'], string>> = {
   trace: 'traces',
   gemms: 'lists of matrix products',
   transformer: 'transformers by shape',
+  requests: 'requests to memory',
 };
 
 /** Adds the sources of the preset's own numbers to the constants that the simulation used. */

@@ -116,6 +116,12 @@ async function refuses(machine: Machine, config: unknown, workload: Workload): P
 
 function emptyWorkload(kind: Workload['kind']): Workload {
   if (kind === 'gemms') return { kind, layers: [] };
+  if (kind === 'requests') {
+    return {
+      kind,
+      async *requests() {},
+    };
+  }
   if (kind === 'transformer') return { kind, architecture: { name: '', layers: [], vocabulary: 1, tokens: 1 } };
   async function* none() {}
   const header = { producer: '', model: '', task: '', technique: '', layers: 0, headsPerLayer: [], notes: {} };

@@ -17,8 +17,8 @@ export const elector: Machine<ElectorConfig> = {
   presets: ['elector-edge', 'elector-edge-lp', 'elector-server', 'elector-nano'],
   async simulate(config, workload, options) {
     options.signal?.throwIfAborted();
-    if (workload.kind === 'gemms') {
-      throw new TandemError('TANDEM_CONFIG_INVALID', 'ELECTOR plays transformers and traces, not lists of products.', {
+    if (workload.kind === 'gemms' || workload.kind === 'requests') {
+      throw new TandemError('TANDEM_CONFIG_INVALID', 'ELECTOR plays transformers and traces, only.', {
         remedy: 'Give a transformer by its shape, or a trace of masks.',
       });
     }
@@ -43,7 +43,7 @@ function modeOf({ mode }: ElectorConfig, fidelity: SimulationOptions['fidelity']
 
 function published(
   config: ElectorConfig,
-  workload: Exclude<Workload, { kind: 'gemms' }>,
+  workload: Extract<Workload, { kind: 'trace' | 'transformer' }>,
   options: SimulationOptions,
 ): SimulationResult | Infeasible {
   if (workload.kind === 'trace') {

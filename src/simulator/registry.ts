@@ -1,5 +1,6 @@
 /** The door through which machines come in. */
 import { Registry } from '../registry.js';
+import { dram } from './dram.js';
 import { elector } from './elector.js';
 import { eyeriss } from './eyeriss.js';
 import { leopard } from './leopard.js';
@@ -11,6 +12,7 @@ import { vssa } from './vssa.js';
 
 export const machines = new Registry<Machine>('machine');
 
+machines.register(dram);
 machines.register(elector);
 machines.register(eyeriss);
 machines.register(leopard);

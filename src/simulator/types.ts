@@ -3,6 +3,7 @@ import type { ZodType } from 'zod';
 import type { AreaShare, Constant, EnergyShare } from '../hardware/types.js';
 import type { Named } from '../registry.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
+import type { MemoryRequest } from '../workload/requests.js';
 import type { TransformerArchitecture } from '../workload/transformer.js';
 import type { GemmLayer } from '../workload/types.js';
 
@@ -12,7 +13,15 @@ export type { AreaShare, EnergyShare } from '../hardware/types.js';
 export type Workload =
   | { readonly kind: 'trace'; readonly header: TraceHeader; readonly records: AsyncIterable<TraceRecord> }
   | { readonly kind: 'gemms'; readonly layers: readonly GemmLayer[] }
-  | { readonly kind: 'transformer'; readonly architecture: TransformerArchitecture };
+  | { readonly kind: 'transformer'; readonly architecture: TransformerArchitecture }
+  | {
+      readonly kind: 'requests';
+      /**
+       * Requests to memory in the order of their cycles, some at a time.
+       * @throws TANDEM_WORKLOAD_INVALID for an address that does not lie below the capacity
+       */
+      requests(capacityBytes: number): AsyncIterable<readonly MemoryRequest[]>;
+    };
 
 /** A law that was checked, with both sides; a broken one is thrown as TANDEM_CONSERVATION, never returned. */
 export interface ConservationCheck {
@@ -69,6 +78,27 @@ export interface Wavefront {
   readonly cycles: number;
 }
 
+/** Cycles from a request to its last data. Percentiles are at most a 32nd below the exact ones. */
+export interface LatencySummary {
+  readonly mean: number;
+  readonly least: number;
+  readonly median: number;
+  readonly percentile95: number;
+  readonly percentile99: number;
+  readonly most: number;
+}
+
+/** What a memory gave to those who asked. */
+export interface MemorySummary {
+  readonly bytesPerSecond: number;
+  readonly peakBytesPerSecond: number;
+  /** Share of bursts that found their row open, 0 … 1. */
+  readonly rowHitShare: number;
+  /** Absent without requests of the kind. */
+  readonly readLatency?: LatencySummary;
+  readonly writeLatency?: LatencySummary;
+}
+
 export interface SimulationResult {
   readonly feasible: true;
   /** Name for people: the preset's, e.g. "ae-leopard". */
@@ -102,6 +132,8 @@ export interface SimulationResult {
   readonly wavefronts?: readonly Wavefront[];
   /** Absent where a machine does not record it. */
   readonly overTime?: TimeSeries;
+  /** Of a memory that is simulated on its own. */
+  readonly memory?: MemorySummary;
   /** Waiting events or cycles by cause, as the machine's documentation defines them. */
   readonly stalls?: Readonly<Record<string, number>>;
   readonly constants: readonly Constant[];

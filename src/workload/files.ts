@@ -1,7 +1,8 @@
 /** Workload files on disk. The only file of workload/ that needs Node. */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { TandemError } from '../errors.js';
 import { parseModelDictionary } from './acceltran-model.js';
+import { type MemoryRequest, parseRequests } from './requests.js';
 import { parseScaleSimConfig, type ScaleSimConfig } from './scale-sim-config.js';
 import { parseTopology } from './topology.js';
 import type { TransformerArchitecture } from './transformer.js';
@@ -25,6 +26,31 @@ export function readModelDictionary(path: string): TransformerArchitecture {
   return parseModelDictionary(readText(path), path);
 }
 
+/**
+ * Requests to memory, read as they are asked for, some at a time.
+ * @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE at once; what parseRequests throws while it is read
+ */
+export function openRequests(path: string, capacityBytes: number): AsyncGenerator<readonly MemoryRequest[]> {
+  attempt(path, () => closeSync(openSync(path, 'r')));
+  return parseRequests(pieces(path), path, capacityBytes);
+}
+
+const PIECE_BYTES = 65536;
+
+async function* pieces(path: string): AsyncGenerator<Uint8Array> {
+  const file = attempt(path, () => openSync(path, 'r'));
+  try {
+    for (;;) {
+      const piece = new Uint8Array(PIECE_BYTES);
+      const length = attempt(path, () => readSync(file, piece));
+      if (length === 0) return;
+      yield piece.subarray(0, length);
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE */
 export function readText(path: string): string {
   const bytes = contents(path);
@@ -39,9 +65,11 @@ export function readText(path: string): string {
   }
 }
 
-function contents(path: string): Uint8Array {
+const contents = (path: string): Uint8Array => attempt(path, () => readFileSync(path));
+
+function attempt<T>(path: string, act: () => T): T {
   try {
-    return readFileSync(path);
+    return act();
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') {

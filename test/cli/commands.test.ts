@@ -175,6 +175,29 @@ describe('tandem simulate', () => {
     expect(second.constants.length).toBeGreaterThan(0);
   });
 
+  it('plays requests to memory: bandwidth, latencies, row hits, commands and energy', async () => {
+    const requests = scratchFile('requests.txt', '0x0 READ 0\n0x100 READ 1\n0x40 WRITE 2\n');
+    const args = ['simulate', '--machine', 'dram', '--preset', 'ddr4-3200', '--requests', requests];
+    const { code, stdout } = await tandem(...args, '--format', 'json');
+    expect(code).toBe(0);
+    const result = JSON.parse(stdout);
+    // The first read opens its row; the second, in the same row, waits for it.
+    expect(result.memory.readLatency).toMatchObject({ least: 22 + 22 + 4, most: 22 + 22 + 4 + 8 - 1 });
+    expect(result.memory).toMatchObject({ peakBytesPerSecond: 25.6e9, rowHitShare: 1 / 3 });
+    expect(result.counts).toMatchObject({ reads: 2, writes: 1, activates: 2, bytes: 192 });
+    expect(result.histograms.readLatency).toHaveLength(2);
+    expect(result.energy.map(({ component }: { component: string }) => component)).toContain('refreshes');
+    expect((await tandem(...args)).stdout).toContain('25.6 GB/s');
+  });
+
+  it('says at which line a file of requests is wrong', async () => {
+    const requests = scratchFile('requests.txt', '0x0 READ 0\n0x40 READ never\n');
+    const { code, stderr } = await tandem('simulate', '--machine', 'dram', '--requests', requests);
+    expect(code).toBe(1);
+    expect(stderr).toContain('TANDEM_WORKLOAD_INVALID');
+    expect(stderr).toContain('requests.txt:2');
+  });
+
   it('gives a preset simulated twice two names', async () => {
     const presets = ['--preset', 'leopard-ae', '--preset', 'leopard-ae'];
     const { stdout } = await tandem('simulate', ...presets, '--trace', await trace(), '--format', 'csv');

@@ -28,6 +28,12 @@ const WORKLOADS: Readonly<Record<Workload['kind'], () => Workload>> = {
       { name: 'second', m: 7, n: 100, k: 3 },
     ],
   }),
+  requests: () => ({
+    kind: 'requests',
+    async *requests() {
+      yield [0, 64, 4096].map((address, cycle) => ({ address, write: cycle === 1, cycle }));
+    },
+  }),
   transformer: () => ({
     kind: 'transformer',
     architecture: {

@@ -17,6 +17,7 @@ import type { MachineOutcome } from '../../experiment/result.js';
 import { holdsRun } from '../../experiment/run-state.js';
 import {
   gemmSource,
+  requestSource,
   simulateMachines,
   traceSource,
   transformerSource,
@@ -43,6 +44,7 @@ interface Options {
   readonly gemms?: string;
   readonly topology?: string;
   readonly model?: string;
+  readonly requests?: string;
   readonly pairs?: string;
   readonly fidelity?: 'cycle' | 'fast';
   readonly out?: string;
@@ -52,7 +54,7 @@ interface Options {
 export function simulateCommand(context: CliContext): Command {
   return new Command('simulate')
     .description(
-      'Play a trace, a list of matrix products or a transformer on one machine or several, and compare them.',
+      'Play a trace, a list of matrix products, a transformer or requests to memory on one machine or several, and compare them.',
     )
     .addOption(new Option('--machine <name>', 'machine, with its defaults; see `tandem list machines`'))
     .addOption(
@@ -85,9 +87,15 @@ export function simulateCommand(context: CliContext): Command {
     )
     .addOption(
       new Option(
+        '--requests <file>',
+        'requests to memory to play on the machine dram, one a line as DRAMsim3 reads them: 0xADDRESS READ|WRITE CYCLE',
+      ).conflicts(['trace', 'gemms', 'topology', 'model']),
+    )
+    .addOption(
+      new Option(
         '--pairs <file.jsonl>',
         'pairs to simulate on the machine elector, one a line: {"accelerator": [12 numbers], "transformer": [37 numbers]}; prints one line of JSON for each',
-      ).conflicts(['trace', 'gemms', 'topology', 'model', 'preset', 'config', 'out']),
+      ).conflicts(['trace', 'gemms', 'topology', 'model', 'requests', 'preset', 'config', 'out']),
     )
     .addOption(
       new Option('--fidelity <fidelity>', 'cycle: play every value; fast: closed form').choices(['cycle', 'fast']),
@@ -129,14 +137,15 @@ async function simulateAll(context: CliContext, pairs: string, options: Options)
   context.progress.stop();
 }
 
-async function workload({ trace, gemms, topology, model }: Options): Promise<WorkloadSource> {
+async function workload({ trace, gemms, topology, model, requests }: Options): Promise<WorkloadSource> {
   if (trace !== undefined) return traceSource(trace);
   if (model !== undefined) return transformerSource(readTransformer(model, `--model ${model}`));
+  if (requests !== undefined) return requestSource(requests);
   const layers = gemms ?? topology;
   if (layers !== undefined) return gemmSource(layers);
   throw new TandemError('TANDEM_USAGE', 'There is nothing to simulate.', {
     remedy:
-      'Give a workload: --trace run.trace, --gemms layers.csv, --topology network.csv or --model flexibert:bert-tiny.',
+      'Give a workload: --trace run.trace, --gemms layers.csv, --topology network.csv, --model flexibert:bert-tiny or --requests requests.txt.',
   });
 }
 

@@ -25,7 +25,7 @@ type Outcome = SimulationResult | Infeasible;
 /** @throws TANDEM_TRACE_INCONSISTENT, TANDEM_CONFIG_INVALID */
 export function corrected(
   config: ElectorConfig,
-  workload: Exclude<Workload, { kind: 'gemms' }>,
+  workload: Extract<Workload, { kind: 'trace' | 'transformer' }>,
   mode: Mode,
   options: SimulationOptions,
 ): Promise<Outcome> | Outcome {
