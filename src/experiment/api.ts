@@ -91,7 +91,9 @@ export interface GenerationRequest {
   readonly temperature: number;
   readonly topK?: number;
   readonly topP?: number;
-  /** Lead of the likeliest token from which a token stops, 0 … 1; absent: every token runs all layers. */
+  /** Whether tokens may stop early. */
+  readonly exit: boolean;
+  /** Lead of the likeliest token from which one stops, 0 … 1; absent: as calibrated for the decoder, if it was. */
   readonly threshold?: number;
   readonly threads?: number;
 }

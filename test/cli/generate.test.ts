@@ -1,7 +1,7 @@
-import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import { CliContext } from '../../src/cli/context.js';
 import { main } from '../../src/cli/main.js';
 import { silentProgress } from '../../src/experiment/progress.js';
@@ -63,6 +63,22 @@ describe('tandem generate', () => {
     expect((await generate(args)).stdout).toBe(`${pieces.map((text: string) => `${text}[1]`).join('')}\n`);
     const coloured = pieces.map((text: string) => `\x1b[38;5;33m${text}\x1b[0m`);
     expect((await generate(args, { terminal: true })).stdout).toBe(`${coloured.join('')}\n`);
+  });
+
+  it('lets tokens leave by the rules beside the weights, if there are any', async () => {
+    const exits = async () => {
+      const { tokens } = await json('the whale', '--tokens', '4');
+      return tokens.map(({ exit }: { exit: number }) => exit);
+    };
+    expect(await exits()).toEqual([4, 4, 4, 4]);
+    const file = join(folder, 'early-exit.json');
+    const rules = { candidates: 8, confidence: 'gap', keeps: 'nothing' };
+    await writeFile(file, JSON.stringify({ ...rules, thresholds: [null, 0, null] }));
+    onTestFinished(() => rm(file));
+    expect(await exits()).toEqual([2, 2, 2, 2]);
+    await writeFile(file, JSON.stringify({ ...rules, thresholds: [0] }));
+    const { code, stderr } = await generate(['the whale']);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringContaining('TANDEM_CHECKPOINT_INVALID') });
   });
 
   it('draws by a seed', async () => {

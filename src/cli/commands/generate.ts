@@ -12,7 +12,7 @@ interface Options {
   readonly temperature: number;
   readonly topK?: number;
   readonly topP?: number;
-  readonly threshold: number;
+  readonly threshold?: number;
   readonly exit: boolean;
   readonly exits?: true;
   readonly threads?: number;
@@ -23,7 +23,11 @@ export function generateCommand(context: CliContext): Command {
   return new Command('generate')
     .description('Continue a text with a decoder whose tokens stop after as few layers as they are sure of.')
     .argument('[prompt]', 'text to continue; default: standard input, without its last line break')
-    .requiredOption('--model <model>', 'decoder that comes with Tandem, by name, or Hugging Face folder of a GPT-2')
+    .option(
+      '--model <model>',
+      'decoder that comes with Tandem, by name, or Hugging Face folder of a GPT-2',
+      'gpt-12x128',
+    )
     .addOption(new Option('--tokens <number>', 'most tokens to generate').argParser(positiveInteger).default(100))
     .addOption(
       new Option('--temperature <value>', 'divides the logits; 0 always takes the likeliest token')
@@ -36,18 +40,19 @@ export function generateCommand(context: CliContext): Command {
     )
     .addOption(new Option('--seed <number>', 'seed of what is drawn').argParser(seed).default(1))
     .addOption(
-      new Option('--threshold <share>', 'a token stops when the likeliest next one leads by this much')
-        .argParser(share)
-        .default(0.9),
+      new Option(
+        '--threshold <share>',
+        'a token stops when the likeliest next one leads by this much; default: as calibrated for the decoder, else never',
+      ).argParser(share),
     )
     .addOption(new Option('--no-exit', 'every token runs all layers'))
     .addOption(new Option('--exits', 'show after how many layers each token was chosen'))
     .addOption(new Option('--threads <number>', 'threads; default: all cores').argParser(positiveInteger))
     .addOption(new Option('--format <format>', 'how it is printed').choices(['text', 'json']).default('text'))
-    .action(async (argument: string | undefined, { exit, exits, format, threshold, ...options }: Options) => {
+    .action(async (argument: string | undefined, { exits, format, ...options }: Options) => {
       const prompt = argument ?? (await standardInput(context));
       const { generateText } = await loadGenerator();
-      const request = { ...options, prompt, ...(exit && { threshold }) };
+      const request = { ...options, prompt };
       const pieces: GeneratedPiece[] = [];
       for await (const piece of generateText(request, { progress: context.progress, signal: context.signal })) {
         pieces.push(piece);

@@ -10,17 +10,19 @@ import { LightEmbedding } from '../../runtime/decoding/light-embedding.js';
 import { confidencePolicy } from '../../runtime/decoding/policies.js';
 import { DecoderSessions } from '../../runtime/decoding/sessions.js';
 import type { TextGenerator } from '../api.js';
+import { type ExitRules, readExitRules } from './exit-rules.js';
 
 /** Words that a check computes exact logits for: the technique's default. */
 const CANDIDATES = 64;
 
 export const generateText: TextGenerator['generateText'] = async function* (request, { signal }) {
-  const { threshold, threads, prompt, temperature, topK, topP, ...options } = request;
+  const { exit, threshold, threads, prompt, temperature, topK, topP, ...options } = request;
   const named = (PRETRAINED as readonly string[]).includes(request.model) && !existsSync(request.model);
   const folder = named ? pretrainedFolder(request.model) : request.model;
   const { config, weights } = await readGpt2Folder(folder);
   const tokenizer = await readBytePairTokenizer(folder);
   requireTokenizerFits(tokenizer.vocabularySize, config.vocabulary, folder);
+  const rules = exit ? await rulesOf(folder, config.layers, threshold) : undefined;
   const sessions = await DecoderSessions.create(gpt2Stages(config, weights), threads === undefined ? {} : { threads });
   try {
     const stream = tokenizer.stream();
@@ -29,24 +31,30 @@ export const generateText: TextGenerator['generateText'] = async function* (requ
       seed: options.seed,
       endOfText: tokenizer.endOfText,
       sampling: { temperature, ...(topK !== undefined && { topK }), ...(topP !== undefined && { topP }) },
-      ...(threshold !== undefined && { policy: policyAt(threshold, sessions) }),
+      ...(rules && { policy: policyOf(rules, sessions) }),
     });
     for await (const { tokens } of steps) {
       signal?.throwIfAborted();
-      const { id, exit, end } = tokens[0]!;
+      const { id, exit: depth, end } = tokens[0]!;
       const text = stream.push(id) + (end ? stream.end() : '');
-      yield { id, text, exit, layers: config.layers, ...(end && { end }) };
+      yield { id, text, exit: depth, layers: config.layers, ...(end && { end }) };
     }
   } finally {
     await sessions.dispose();
   }
 };
 
-/** A check after every layer but the last. */
-function policyAt(threshold: number, sessions: DecoderSessions) {
-  const { layers, hidden } = sessions.sizes;
-  return confidencePolicy(sessions, new LightEmbedding(sessions.words, hidden, CANDIDATES), {
-    thresholds: new Array<number>(layers - 1).fill(threshold),
-    measure: 'gap',
+/** A check after every layer at the threshold given, else as calibrated; all layers where neither is known. */
+async function rulesOf(folder: string, layers: number, threshold: number | undefined): Promise<Rules | undefined> {
+  if (threshold === undefined) return readExitRules(folder, layers);
+  return { candidates: CANDIDATES, confidence: 'gap', thresholds: new Array<number>(layers - 1).fill(threshold) };
+}
+
+type Rules = Pick<ExitRules, 'candidates' | 'confidence' | 'thresholds'>;
+
+function policyOf({ candidates, confidence, thresholds }: Rules, sessions: DecoderSessions) {
+  return confidencePolicy(sessions, new LightEmbedding(sessions.words, sessions.sizes.hidden, candidates), {
+    thresholds: thresholds.map((threshold) => threshold ?? undefined),
+    measure: confidence,
   });
 }

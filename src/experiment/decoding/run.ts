@@ -13,7 +13,9 @@ import { simulateShapes } from '../shapes.js';
 import { simulateMachines, traceSource } from '../simulate.js';
 import { stopwatch } from '../stopwatch.js';
 import { thresholdsOf } from './calibrate.js';
+import { EXIT_RULES_FILE, exitRules } from './exit-rules.js';
 import { measureDecoding } from './measure.js';
+import { MODEL_FOLDER } from './model-folder.js';
 import { type PreparedDecoding, prepareDecoding } from './prepare.js';
 import { heldOut } from './profile.js';
 import { DECODING_SCHEMA_VERSION, type DecodingResult } from './result.js';
@@ -41,7 +43,13 @@ export const runDecoding: DecodingPipeline['runDecoding'] = async (loaded, folde
     heldOut(text, model.config.context, experiment.text.sequences),
   ) as [ReturnType<typeof heldOut>, ReturnType<typeof heldOut>];
   const { thresholds, calibration } = await timed('calibrating', () =>
-    folder.stage('calibrate', () => thresholdsOf(model, experiment, validation, context)),
+    folder.stage('calibrate', async (stage) => {
+      const found = await thresholdsOf(model, experiment, validation, context);
+      const rules = `${JSON.stringify(exitRules(experiment.technique, found.thresholds), null, 2)}\n`;
+      // Beside the weights where these are of this run: then the folder is all that generating needs.
+      await stage.write(experiment.training ? `${MODEL_FOLDER}/${EXIT_RULES_FILE}` : EXIT_RULES_FILE, rules);
+      return found;
+    }),
   );
   const measured = await timed('measuring', () =>
     folder.stage('measure', (stage) => measureDecoding(model, prepared, experiment, thresholds, test, stage, context)),
