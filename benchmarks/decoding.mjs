@@ -5,7 +5,7 @@
 // Side by side, a token each in turns, from the same weights and prompt:
 //   plain    ONNX Runtime alone: one graph with past and present keys and values, as exporters write it
 //   full     this engine, every token through all layers; it must choose the same tokens as `plain`
-//   early    this engine with lazy back-fill: a light check after every layer that a token runs, and its exit as given
+//   early    this engine with lazy back-fill: a light check after every checked layer that a token runs, and its exit as given
 // Exits come from the trace of a run of ToEx (`--exits`, a 12-layer model), or are drawn: a geometric distribution cut at 12
 // layers, of mean 4.6. Weights being random, the checks are made and paid for, but what they say is not used.
 // Each round continues the prompt anew. A ratio is the median of the rounds' ratios of summed times, of elapsed time and of
@@ -22,6 +22,7 @@ import { Sequence } from '../dist/runtime/decoding/sequence.js';
 import { DecoderSessions } from '../dist/runtime/decoding/sessions.js';
 import { step } from '../dist/runtime/decoding/step.js';
 import { Session } from '../dist/runtime/session.js';
+import { exitChecks } from '../dist/trace/exits.js';
 import { openTrace } from '../dist/trace/files.js';
 
 const config = {
@@ -53,16 +54,18 @@ const { values: options } = parseArgs({
 });
 const [rounds, tokens, promptLength] = [options.rounds, options.tokens, options.prompt].map(Number);
 
-/** Depths one after the other: of a trace's generated tokens, or drawn. */
-async function givenDepths() {
-  if (options.exits === undefined) return drawnDepths();
+/** Depths one after the other, and the layers that have a check: of a trace's tokens, or drawn. */
+async function givenExits() {
+  if (options.exits === undefined)
+    return { depths: drawnDepths(), checks: Array.from({ length: 11 }, (_, i) => i + 1) };
   const depths = [];
-  for await (const record of (await openTrace(options.exits)).records) {
+  const { header, records } = await openTrace(options.exits);
+  for await (const record of records) {
     if (record.kind !== 'token-exits') continue;
     if (record.layers !== config.layers) throw new Error(`${options.exits} is of ${record.layers} layers, not 12`);
     depths.push(...record.exits.slice(record.prompt));
   }
-  return depths;
+  return { depths, checks: exitChecks(header).checks };
 }
 
 function drawnDepths() {
@@ -158,12 +161,13 @@ async function timed(run) {
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
-async function measure(threads, weights, depths) {
+async function measure(threads, weights, { depths, checks: checkedLayers }) {
   const sessions = await DecoderSessions.create(gpt2Stages(config, weights), { threads });
   const session = await Session.create(gpt2WithCache(config, weights), { threads });
   const light = new LightEmbedding(sessions.words, config.hidden, CANDIDATES);
   const checked = (depth) => ({
     async afterLayer(layers, candidates) {
+      if (!checkedLayers.includes(layers)) return [{ exit: false }];
       const [choices] = await lightChoices(sessions, light, candidates);
       return [{ exit: layers >= depth, choices }];
     },
@@ -214,9 +218,9 @@ async function measure(threads, weights, depths) {
 }
 
 const weights = sharedWeights();
-const depths = await givenDepths();
+const exits = await givenExits();
 const results = [];
-for (const threads of options.threads.split(',').map(Number)) results.push(await measure(threads, weights, depths));
+for (const threads of options.threads.split(',').map(Number)) results.push(await measure(threads, weights, exits));
 if (options.json) console.log(JSON.stringify(results, null, 2));
 else {
   const cell = ({ elapsed, processor }) => `${elapsed.toFixed(2)} (${processor.toFixed(2)})`;
