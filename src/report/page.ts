@@ -35,19 +35,23 @@ figure svg [fill="white"]{fill:none}
 `;
 }
 
-export function figureHtml(figure: Figure, drawn: DrawnFigure): Html {
-  const natural = Number(/ width="([\d.]+)"/.exec(drawn.svg)?.[1] ?? 0);
-  const narrowest = Math.round(Math.min(natural, SMALLEST_WIDTH));
-  const svg = new Html(drawn.svg.replace(/^<svg\b/, `<svg style="--narrowest:${narrowest}px"`));
+/** @param instead shown in place of the drawing */
+export function figureHtml(figure: Figure, drawn: DrawnFigure, instead?: Html): Html {
   const data = `data:text/csv;charset=utf-8,${encodeURI(drawn.csv).replaceAll('#', '%23')}`;
   return html`<figure id="figure-${figure.name}" aria-labelledby="title-${figure.name}">
 <h3 id="title-${figure.name}">${figure.title}</h3>
-<div class="scroll" tabindex="0" role="group" aria-label="Drawing: ${figure.title}">
-${svg}
-</div>
+${instead ?? scrolledDrawing(figure, drawn)}
 <figcaption>${figure.caption} <a class="download" download="${figure.name}.csv" href="${data}">Data as CSV</a></figcaption>
 </figure>
 `;
+}
+
+function scrolledDrawing({ title }: Figure, { svg }: DrawnFigure): Html {
+  const natural = Number(/ width="([\d.]+)"/.exec(svg)?.[1] ?? 0);
+  const narrowest = Math.round(Math.min(natural, SMALLEST_WIDTH));
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="Drawing: ${title}">
+${new Html(svg.replace(/^<svg\b/, `<svg style="--narrowest:${narrowest}px"`))}
+</div>`;
 }
 
 /** @param subtitle one line below the title. */
@@ -82,4 +86,10 @@ ${section.body}</section>
 </body>
 </html>
 `.text;
+}
+
+/** @param version of the program that made the result, where there is a result.json */
+export function footer(version?: string): HtmlValue {
+  if (version === undefined) return 'Written by Tandem.';
+  return `Written by Tandem ${version}. The numbers behind this page, and wall-clock times, are in result.json beside it.`;
 }

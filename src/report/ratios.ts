@@ -7,6 +7,10 @@ export function referenceMachine<T extends SimulationResult>(machines: readonly 
   return machines.find((machine): machine is T => machine.feasible);
 }
 
+export function feasible(machines: readonly (MachineOutcome | SimulationResult | Infeasible)[]): SimulationResult[] {
+  return machines.filter((machine): machine is SimulationResult => machine.feasible);
+}
+
 /** Seconds that the workload takes at the machine's clock. */
 export function seconds(machine: Pick<SimulationResult, 'cycles' | 'clockHertz'>): number {
   return machine.cycles / machine.clockHertz;

@@ -1,31 +1,22 @@
 /** Puts a report together: figures drawn from the result, sections around them, one page. */
-import type { MachineOutcome, RunResult } from '../experiment/result.js';
+import type { RunResult } from '../experiment/result.js';
 import type { Infeasible, SimulationResult } from '../simulator/types.js';
-import { areaFigure } from './figures/area.js';
 import { curveCostsFigure } from './figures/curve-costs.js';
 import { curvesFigure } from './figures/curves.js';
-import { energyFigure } from './figures/energy.js';
 import { headsFigure } from './figures/heads.js';
-import { histogramFigures } from './figures/histograms.js';
-import { powerOverTimeFigure } from './figures/power-over-time.js';
 import { searchesOf, searchProgressFigure, searchTrialsFigure } from './figures/search.js';
 import { sparsityFigure } from './figures/sparsity.js';
-import { stallsFigure } from './figures/stalls.js';
 import { thresholdsFigure } from './figures/thresholds.js';
-import { timelineFigures } from './figures/timeline.js';
 import { tokenWidthsFigure } from './figures/token-widths.js';
 import { tradeoffFigure } from './figures/tradeoff.js';
 import { trainingFigure } from './figures/training.js';
-import type { Figure } from './figures/types.js';
-import { utilisationFigure } from './figures/utilisation.js';
-import { utilisationOverTimeFigure } from './figures/utilisation-over-time.js';
-import { wavefrontFigures } from './figures/wavefronts.js';
 import { widthSharesFigure } from './figures/width-shares.js';
 import { zerosFigure } from './figures/zeros.js';
-import { type HtmlValue, html, printable } from './html.js';
-import { type DrawnFigure, figureHtml, page, type Section } from './page.js';
+import { figureSection, Gallery } from './gallery.js';
+import type { HtmlValue } from './html.js';
+import { type DrawnFigure, footer, page, type Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
-import { withRatios } from './ratios.js';
+import { feasible, withRatios } from './ratios.js';
 import { searchTable, shapesTable, tracesNote } from './sections/comparison.js';
 import {
   configurations,
@@ -34,10 +25,8 @@ import {
   provenanceSection,
   remarksSection,
 } from './sections/evidence.js';
-import { areaTable, countsTable, energyTable, overTimeTable, perfettoNote, stallsTable } from './sections/machines.js';
+import { machinesSection } from './sections/machines.js';
 import { machineTable, summarySection } from './sections/summary.js';
-import { csv } from './tables.js';
-import { completeSpec, drawSvg } from './vega.js';
 
 export interface Report {
   /** One file without script or request, readable on a screen of any width, in the dark and on paper. */
@@ -112,40 +101,6 @@ export async function renderSimulation(results: readonly (SimulationResult | Inf
   };
 }
 
-/** Draws figures and keeps them for the figures' files. */
-class Gallery {
-  readonly drawn: DrawnFigure[] = [];
-
-  async show(figure: Figure | undefined): Promise<HtmlValue> {
-    if (!figure) return undefined;
-    const columns = [...new Set(figure.rows.flatMap((row) => Object.keys(row)))];
-    const drawn = {
-      name: figure.name,
-      svg: await drawSvg(figure),
-      csv: printable(csv(figure.rows, columns)),
-      spec: completeSpec(figure),
-    };
-    this.drawn.push(drawn);
-    return figureHtml(figure, drawn);
-  }
-
-  async showAll(figures: readonly (Figure | undefined)[]): Promise<HtmlValue[]> {
-    const shown: HtmlValue[] = [];
-    for (const figure of figures) shown.push(await this.show(figure));
-    return shown;
-  }
-}
-
-async function figureSection(
-  gallery: Gallery,
-  id: string,
-  title: string,
-  figures: readonly (Figure | undefined)[],
-): Promise<Section | undefined> {
-  if (figures.every((figure) => figure === undefined)) return undefined;
-  return { id, title, body: await gallery.showAll(figures) };
-}
-
 async function searchSection(gallery: Gallery, result: RunResult): Promise<Section | undefined> {
   const searches = searchesOf(result);
   if (searches.length === 0) return undefined;
@@ -160,34 +115,4 @@ async function searchSection(gallery: Gallery, result: RunResult): Promise<Secti
 function shapesSection(result: RunResult): Section | undefined {
   const table = shapesTable(result);
   return table && { id: 'shapes', title: 'By shape', body: table };
-}
-
-async function machinesSection(
-  gallery: Gallery,
-  machines: readonly SimulationResult[],
-  hasPerfetto: boolean,
-  note?: HtmlValue,
-): Promise<Section | undefined> {
-  if (machines.length === 0) return undefined;
-  return {
-    id: 'machines',
-    title: 'Machines',
-    body: html`${note}${await gallery.showAll(histogramFigures(machines))}${countsTable(machines)}
-${await gallery.show(energyFigure(machines))}${energyTable(machines)}
-${await gallery.show(areaFigure(machines))}${areaTable(machines)}
-${await gallery.show(utilisationFigure(machines))}${await gallery.showAll([
-  utilisationOverTimeFigure(machines),
-  powerOverTimeFigure(machines),
-])}${overTimeTable(machines)}${await gallery.show(stallsFigure(machines))}${stallsTable(machines)}
-${await gallery.showAll([...timelineFigures(machines), ...wavefrontFigures(machines)])}${hasPerfetto && perfettoNote()}`,
-  };
-}
-
-function feasible(machines: readonly (MachineOutcome | SimulationResult | Infeasible)[]): SimulationResult[] {
-  return machines.filter((machine): machine is SimulationResult => machine.feasible);
-}
-
-function footer(version?: string): HtmlValue {
-  if (version === undefined) return 'Written by Tandem.';
-  return `Written by Tandem ${version}. The numbers behind this page, and wall-clock times, are in result.json beside it.`;
 }

@@ -66,6 +66,21 @@ export function rivalsTable(result: RunResult): Html | undefined {
 export function shapesTable(result: Pick<RunResult, 'shapes' | 'model' | 'technique' | 'rivals'>): Html | undefined {
   const { shapes = [], model, technique } = result;
   const others = rivalTraces(result);
+  return outcomesByShape(
+    `By shape: the shares that ${model.name} needed here under the technique in small print, layer by relative depth, on the sizes of other ` +
+      'models. Nothing of those models was run, so nothing is known of their accuracy. Attention of one sequence after the ' +
+      'other, at fast fidelity where the machine has it; of decoders, the first pass over a prompt.',
+    shapes,
+    (machine) => `shares of ${others.get(machine) ?? technique.name}`,
+  );
+}
+
+/** @param note what a machine played, in small print */
+export function outcomesByShape(
+  caption: string,
+  shapes: readonly ShapeOutcome[],
+  note: (machine: string) => string,
+): Html | undefined {
   if (shapes.length === 0) return undefined;
   const rows = shapes.flatMap((shape) => shape.machines.map((machine) => ({ ...shape, machine })));
   const of = (cell: (machine: Extract<ShapeOutcome['machines'][number], { feasible: true }>) => string) => ({
@@ -73,15 +88,13 @@ export function shapesTable(result: Pick<RunResult, 'shapes' | 'model' | 'techni
     cell: ({ machine }: (typeof rows)[number]) => (machine.feasible ? cell(machine) : '–'),
   });
   return htmlTable(
-    `By shape: the shares that ${model.name} needed here under the technique in small print, layer by relative depth, on the sizes of other ` +
-      'models. Nothing of those models was run, so nothing is known of their accuracy. Attention of one sequence after the ' +
-      'other, at fast fidelity where the machine has it; of decoders, the first pass over a prompt.',
+    caption,
     [
       { header: 'sizes of', cell: ({ model: name, tokens }) => html`${name}<small>${count(tokens)} tokens</small>` },
       {
         header: 'machine',
         cell: ({ machine }) =>
-          html`${machine.name}<small>shares of ${others.get(machine.name) ?? technique.name}${
+          html`${machine.name}<small>${note(machine.name)}${
             !machine.feasible && `; infeasible: ${infeasibility(machine)}`
           }</small>`,
       },

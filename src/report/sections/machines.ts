@@ -1,9 +1,20 @@
-/** Tables that go with the figures of the machines: energy and area by component, the work counted, and what happened over time. */
+/** The machines in figures and tables: energy and area by component, the work counted, and what happened over time. */
 import type { SimulationResult } from '../../simulator/types.js';
+import { areaFigure } from '../figures/area.js';
+import { energyFigure } from '../figures/energy.js';
+import { histogramFigures } from '../figures/histograms.js';
 import { sampledMachines } from '../figures/over-time.js';
+import { powerOverTimeFigure } from '../figures/power-over-time.js';
+import { stallsFigure } from '../figures/stalls.js';
+import { timelineFigures } from '../figures/timeline.js';
 import { words } from '../figures/types.js';
+import { utilisationFigure } from '../figures/utilisation.js';
+import { utilisationOverTimeFigure } from '../figures/utilisation-over-time.js';
+import { wavefrontFigures } from '../figures/wavefronts.js';
 import { area, areaScale, count, energy, energyScale, interval, percent, quantity } from '../format.js';
-import { type Html, html, htmlTable } from '../html.js';
+import type { Gallery } from '../gallery.js';
+import { type Html, type HtmlValue, html, htmlTable } from '../html.js';
+import type { Section } from '../page.js';
 import { PERFETTO_FILE } from '../perfetto.js';
 
 interface Cell {
@@ -13,7 +24,29 @@ interface Cell {
 
 type Machines = readonly SimulationResult[];
 
-export function energyTable(machines: Machines): Html {
+/** @param note stands before the figures */
+export async function machinesSection(
+  gallery: Gallery,
+  machines: Machines,
+  hasPerfetto: boolean,
+  note?: HtmlValue,
+): Promise<Section | undefined> {
+  if (machines.length === 0) return undefined;
+  return {
+    id: 'machines',
+    title: 'Machines',
+    body: html`${note}${await gallery.showAll(histogramFigures(machines))}${countsTable(machines)}
+${await gallery.show(energyFigure(machines))}${energyTable(machines)}
+${await gallery.show(areaFigure(machines))}${areaTable(machines)}
+${await gallery.show(utilisationFigure(machines))}${await gallery.showAll([
+  utilisationOverTimeFigure(machines),
+  powerOverTimeFigure(machines),
+])}${overTimeTable(machines)}${await gallery.show(stallsFigure(machines))}${stallsTable(machines)}
+${await gallery.showAll([...timelineFigures(machines), ...wavefrontFigures(machines)])}${hasPerfetto && perfettoNote()}`,
+  };
+}
+
+function energyTable(machines: Machines): Html {
   return breakdownTable(
     'Energy by component: dynamic and leakage together, share of the total, and interval.',
     machines,
@@ -28,7 +61,7 @@ export function energyTable(machines: Machines): Html {
   );
 }
 
-export function areaTable(machines: Machines): Html {
+function areaTable(machines: Machines): Html {
   return breakdownTable(
     'Area by component, all its instances together, share of the total, and interval.',
     machines,
@@ -82,7 +115,7 @@ function breakdownTable(
   );
 }
 
-export function countsTable(machines: Machines): Html | undefined {
+function countsTable(machines: Machines): Html | undefined {
   return countTable('Work counted over the whole workload.', 'count of', machines, ({ counts }) => counts);
 }
 
@@ -152,7 +185,7 @@ export function overTimeTable(machines: Machines): Html | undefined {
 }
 
 /** How to open the trace file that lies beside the report's figures. */
-export function perfettoNote(): Html {
+function perfettoNote(): Html {
   return html`<p>Timelines and values over time, a process per machine, are also in
 <a href="figures/${PERFETTO_FILE}">figures/${PERFETTO_FILE}</a>: open it at <code>ui.perfetto.dev</code> with “Open trace
 file”, which reads it in the browser, to zoom from the whole run to single cycles.</p>

@@ -40,20 +40,26 @@ function prunesScores({ heads, pruned }: RunResult): boolean {
 /** More machines than a sentence can hold: then it names the fastest. */
 const MOST_IN_SENTENCE = 3;
 
-function headline(result: RunResult): string {
-  const { accuracy, machines, data } = result;
+/** What machines gain over the reference, in one sentence. */
+export function machineGains(machines: readonly MachineOutcome[]): string | undefined {
   const reference = referenceMachine(machines);
-  // The sentence is about the run's own technique: machines that played a rival's trace stand in the tables.
-  const rivals = rivalTraces(result);
-  const others = machines.filter(
-    (machine): machine is Feasible => machine.feasible && machine !== reference && !rivals.has(machine.name),
-  );
+  const others = machines.filter((machine): machine is Feasible => machine.feasible && machine !== reference);
+  if (!reference || others.length === 0) return undefined;
   const named = others.length > MOST_IN_SENTENCE ? [others.reduce((a, b) => (b.speedup > a.speedup ? b : a))] : others;
   const gains = named.map(
     (machine) =>
       `${machine.name} reaches a speed-up of ${ratio(machine.speedup)} and an energy saving of ` +
       `${ratio(machine.energyRatio)} on ${ratio(machine.areaRatio)} the area`,
   );
+  return `Against ${reference.name}, ${gains.join('; ')}.`;
+}
+
+function headline(result: RunResult): string {
+  const { accuracy, machines, data } = result;
+  // The sentence is about the run's own technique: machines that played a rival's trace stand in the tables.
+  const rivals = rivalTraces(result);
+  const reference = referenceMachine(machines);
+  const gains = machineGains(machines.filter((machine) => machine === reference || !rivals.has(machine.name)));
   const pruned = prunesScores(result)
     ? `drops ${percent(result.pruningRate)} of its attention scores`
     : result.pruned
@@ -62,7 +68,7 @@ function headline(result: RunResult): string {
   return (
     `With ${result.technique.name}, ${result.model.name} ${pruned} on ` +
     `${data.name} at a change of ${points(accuracy.adapted - accuracy.baseline)} in ${data.metric}.` +
-    (reference && gains.length > 0 ? ` Against ${reference.name}, ${gains.join('; ')}.` : '')
+    (gains ? ` ${gains}` : '')
   );
 }
 
@@ -100,7 +106,7 @@ ${entries.map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${smallUnit
 }
 
 /** The number large, its unit less so. */
-function smallUnit(quantity: string): Html {
+export function smallUnit(quantity: string): Html {
   const [number, unit = ''] = quantity.split('\u00a0');
   return html`${number}\u00a0<span class="unit">${unit}</span>`;
 }
