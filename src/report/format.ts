@@ -111,6 +111,13 @@ export function percent(share: number, decimals = 1): string {
   return Number.isFinite(share) ? withUnit(signed((Math.abs(share) * 100).toFixed(decimals), share), '%') : 'n/a';
 }
 
+/** A relative change, always with a sign: "+0.52 %". */
+export function change(relative: number): string {
+  if (!Number.isFinite(relative)) return 'n/a';
+  const text = (Math.abs(relative) * 100).toFixed(2);
+  return withUnit((Number(text) === 0 ? '±' : relative < 0 ? MINUS : '+') + text, '%');
+}
+
 /** A difference of two shares in percentage points, always with a sign: "−0.3 points". */
 export function points(difference: number): string {
   const text = (Math.abs(difference) * 100).toFixed(2);

@@ -45,19 +45,54 @@ export function widthShade(bits: number): string {
   return HEAT[Math.min(HEAT.length - 1, Math.ceil(bits / 4))]!;
 }
 
-/** `n` ordered colours, for layers. */
-export function ramp(n: number): string[] {
+/**
+ * Yellow to green to blue, ever darker, so that order survives colour blindness and grey print: ColorBrewer's YlGnBu
+ * (Harrower and Brewer, 2003) without its palest, which white paper would swallow.
+ */
+const DEPTH: typeof RAMP = [
+  [0xed, 0xf8, 0xb1],
+  [0xc7, 0xe9, 0xb4],
+  [0x7f, 0xcd, 0xbb],
+  [0x41, 0xb6, 0xc4],
+  [0x1d, 0x91, 0xc0],
+  [0x22, 0x5e, 0xa8],
+  [0x25, 0x34, 0x94],
+  [0x08, 0x1d, 0x58],
+];
+
+/** `n` ordered colours, for lines of layers. */
+export const ramp = (n: number): string[] => along(RAMP, n);
+
+/** `n` shades from pale to dark, for the layers that tokens leave after: the deeper, the darker. Text on them: `inkOn`. */
+export const depthShades = (n: number): string[] => along(DEPTH, n);
+
+function along(stops: typeof RAMP, n: number): string[] {
   return Array.from({ length: n }, (_, index) => {
-    const position = n === 1 ? 0 : (index / (n - 1)) * (RAMP.length - 1);
-    const lower = Math.min(Math.floor(position), RAMP.length - 2);
+    const position = n === 1 ? 0 : (index / (n - 1)) * (stops.length - 1);
+    const lower = Math.min(Math.floor(position), stops.length - 2);
     const channel = (c: 0 | 1 | 2) => {
-      const [a, b] = [RAMP[lower]![c], RAMP[lower + 1]![c]];
+      const [a, b] = [stops[lower]![c], stops[lower + 1]![c]];
       return Math.round(a + (b - a) * (position - lower))
         .toString(16)
         .padStart(2, '0');
     };
     return `#${channel(0)}${channel(1)}${channel(2)}`;
   });
+}
+
+/** Relative luminance of a colour "#rrggbb", 0 … 1 (WCAG 2). */
+export function luminance(colour: string): number {
+  const [r, g, b] = [1, 3, 5].map((at) => {
+    const c = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+}
+
+/** Black or white, whichever is more legible on a colour: the contrast is above 4.5 : 1 on every one. */
+export function inkOn(colour: string): string {
+  // Both are alike where (L + 0.05)² = 0.05 · 1.05.
+  return luminance(colour) > Math.sqrt(0.05 * 1.05) - 0.05 ? '#000000' : '#ffffff';
 }
 
 /** CSS rules that swap the light colours of a drawing for the dark ones; "white" is the paper and the gaps. */

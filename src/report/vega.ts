@@ -138,6 +138,8 @@ export function textWidth(text: string, fontSize: number): number {
     else if ('ftr()[]-/ '.includes(character)) em += 0.4;
     else if ('mwMW%@'.includes(character)) em += 0.95;
     else if (character >= 'A' && character <= 'Z') em += 0.7;
+    // Hangul and everything behind it, among it the other scripts of East Asia, emoji and U+FFFD.
+    else if (character >= '\u1100') em += 1.2;
     else em += 0.62;
   }
   return em * fontSize;

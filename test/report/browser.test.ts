@@ -6,10 +6,13 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { DecodingResult } from '../../src/experiment/decoding/result.js';
 import type { RunResult } from '../../src/experiment/result.js';
-import { writeReport } from '../../src/report/files.js';
-import type { Report } from '../../src/report/report.js';
+import { renderDecoding } from '../../src/report/decoding.js';
+import { writeRendered } from '../../src/report/files.js';
+import { type Report, renderReport } from '../../src/report/report.js';
 import { comparisonRun } from './comparison-fixture.js';
+import { decodingResult } from './decoding-fixture.js';
 import { sparseRun } from './elector-fixture.js';
 import { runResult } from './fixture.js';
 
@@ -20,7 +23,7 @@ if (!present) console.log(`Skipped: no browser at ${executable}; set TANDEM_CHRO
 const hostile = (text: string) =>
   `${text}<script>document.title="broken"</script><img src=http://example.com/x.png>"&' long-name-of-it`;
 
-const CASES: Readonly<Record<string, RunResult>> = {
+const CASES: Readonly<Record<string, RunResult | DecodingResult>> = {
   usual: runResult(),
   large: runResult({ layers: 24, heads: 16, steps: 2000, machines: 1, infeasible: false }),
   small: runResult({ layers: 1, heads: 1, steps: 3, machines: 2 }),
@@ -30,7 +33,19 @@ const CASES: Readonly<Record<string, RunResult>> = {
   'hostile sparse': sparseRun({ text: hostile }),
   compared: comparisonRun(),
   'hostile compared': comparisonRun(hostile),
+  decoding: decodingResult(),
+  'deep decoding': decodingResult({ layers: 48, trained: false, calibrated: false, machines: 1 }),
+  'hostile decoding': decodingResult({ text: hostile }),
 };
+
+const render = (result: RunResult | DecodingResult): Promise<Report> =>
+  'kind' in result ? renderDecoding(result) : renderReport(result);
+
+/** Between the summary and the machines. */
+function middleSections(result: RunResult | DecodingResult): string[] {
+  if ('kind' in result) return ['exits', 'quality', ...(result.training.length > 0 ? ['training'] : []), 'shapes'];
+  return ['accuracy', ...(result.rivals ? ['search', 'shapes'] : [])];
+}
 
 describe.skipIf(!present)('the report in a browser', () => {
   let browser: Browser;
@@ -40,13 +55,15 @@ describe.skipIf(!present)('the report in a browser', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tandem-report-'));
     for (const [name, result] of Object.entries(CASES)) {
-      reports.set(name, await writeReport(join(folder, name), result));
+      const report = await render(result);
+      await writeRendered(join(folder, name), report);
+      reports.set(name, report);
     }
     browser = await chromium.launch({
       executablePath: executable,
       args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
     });
-  }, 60_000);
+  }, 180_000);
 
   afterAll(async () => {
     await browser?.close();
@@ -87,9 +104,11 @@ describe.skipIf(!present)('the report in a browser', () => {
             return { id: element.closest('[id]')!.id, tall: height > 30, wide: width > 80 };
           }),
         );
-      const compared = CASES[name]!.rivals ? ['search', 'shapes'] : [];
-      const sections = ['summary', 'accuracy', ...compared, 'machines', 'constants', 'checks', 'remarks', 'provenance'];
-      const figures = reports.get(name)!.figures.map((figure) => `figure-${figure.name}`);
+      const middle = middleSections(CASES[name]!);
+      const sections = ['summary', ...middle, 'machines', 'constants', 'checks', 'remarks', 'provenance'];
+      // The passage of a decoder is text on the page, and a drawing only as a file.
+      const drawn = reports.get(name)!.figures.filter((figure) => figure.name !== 'exit-text');
+      const figures = drawn.map((figure) => `figure-${figure.name}`);
       const visible = (ids: readonly string[]) => ids.map((id) => ({ id, tall: true, wide: true }));
       expect(await sizes('section')).toEqual(visible(sections));
       expect(await sizes('figure svg')).toEqual(visible(figures));
@@ -112,7 +131,7 @@ describe.skipIf(!present)('the report in a browser', () => {
   });
 
   it.each(['light', 'dark'] as const)('is legible in %s colours', async (scheme) => {
-    for (const name of ['usual', 'sparse', 'compared']) {
+    for (const name of ['usual', 'sparse', 'compared', 'decoding']) {
       const { page } = await open(name, 1000, scheme);
       expect(await lowContrast(page), name).toEqual([]);
       await page.close();
@@ -127,6 +146,34 @@ describe.skipIf(!present)('the report in a browser', () => {
     expect(await background()).toBe('rgb(255, 255, 255)');
     expect(await lowContrast(page)).toEqual([]);
     expect(await page.locator('nav').isVisible()).toBe(false);
+    await page.close();
+  });
+
+  it.each(Object.keys(CASES).filter((name) => 'kind' in CASES[name]!))(
+    'draws the passage of the %s run as a file with every token in its own cell',
+    async (name) => {
+      const page = await browser.newPage();
+      const { svg } = reports.get(name)!.figures.find((figure) => figure.name === 'exit-text')!;
+      await page.setContent(`<figure id="exit-text">${svg}</figure>`);
+      expect(await misplacedTexts(page)).toEqual([]);
+      await page.close();
+    },
+  );
+
+  it('keeps the passage of a decoder as it was: white space, and no number in a copy of it', async () => {
+    const { page } = await open('decoding', 680);
+    const { tokens, exits } = decodingResult().example;
+    const passage = page.locator('.passage');
+    const copied = await passage.evaluate((element) => {
+      getSelection()!.selectAllChildren(element);
+      return String(getSelection());
+    });
+    expect(copied).toBe(tokens.join('').replace('\r', '␍').replace('\u0007', '\ufffd'));
+    const number = passage.locator('small').first();
+    const width = () => number.evaluate((element) => getComputedStyle(element).position);
+    expect([await number.textContent(), await width()]).toEqual([String(exits[0]), 'absolute']);
+    await page.emulateMedia({ media: 'print' });
+    expect(await width()).toBe('static');
     await page.close();
   });
 
@@ -174,7 +221,7 @@ describe.skipIf(!present)('the report in a browser', () => {
 function misplacedTexts(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const found: string[] = [];
-    for (const figure of document.querySelectorAll('figure')) {
+    for (const figure of document.querySelectorAll('figure:has(svg)')) {
       const frame = figure.querySelector('svg')!.getBoundingClientRect();
       const texts = [...figure.querySelectorAll('svg text')]
         .filter((text) => text.textContent !== '' && text.getAttribute('opacity') !== '0')
@@ -231,7 +278,9 @@ function lowContrast(page: Page): Promise<string[]> {
     );
     const drawn = texts.map((text) => ({ text: text.textContent, colour: getComputedStyle(text).fill }));
     const written = [
-      ...document.querySelectorAll('p, li, td, th, dt, dd, caption, figcaption, small, a, h1, h2, h3'),
+      ...document.querySelectorAll(
+        'p, li, td, th, dt, dd, caption, figcaption, :not(.passage > span) > small, a, h1, h2, h3',
+      ),
     ].map((element) => ({ text: element.textContent, colour: getComputedStyle(element).color }));
     return [...drawn, ...written]
       .filter(({ colour }) => ratio(colour) < 4.5)

@@ -21,7 +21,7 @@ export function wobble(index: number): number {
   return x - Math.floor(x);
 }
 
-const hash = (seed: number) =>
+export const hash = (seed: number) =>
   Array.from({ length: 64 }, (_, i) => Math.floor(wobble(seed * 100 + i) * 16).toString(16)).join('');
 
 function headStatistics(layers: number, heads: number): AttentionHeadStatistics[] {
@@ -232,21 +232,28 @@ const INFEASIBLE: Infeasible = {
   levers: ['buffers.keyBytes ≥ 49152', 'quantisation.bits ≤ 6', 'a maximum sequence length of 256 tokens'],
 };
 
+/** Fields whose names users or extensions choose too. */
+const RENAMED = ['utilisation', 'options', 'baseline', 'adapted', 'stalls', 'monitors'];
+
 /** Applies `text` to every string that a user or an extension could have chosen. */
-export function rewrite(result: RunResult, text: (text: string) => string): RunResult {
-  const fixed = new Set(['stage', 'certainty', 'fidelity', 'phase', 'quantity']);
+export function rewrite<Result>(
+  result: Result,
+  text: (text: string) => string,
+  renamed: readonly string[] = RENAMED,
+): Result {
+  const fixed = new Set(['kind', 'measure', 'stage', 'certainty', 'fidelity', 'phase', 'quantity']);
   const walk = (value: unknown, key = ''): unknown => {
     if (typeof value === 'string') return fixed.has(key) ? value : text(value);
     if (Array.isArray(value)) return value.map((entry) => walk(entry, key));
     if (value && typeof value === 'object') {
-      const renamed = ['utilisation', 'options', 'baseline', 'adapted', 'stalls', 'monitors'].includes(key);
+      const rename = renamed.includes(key);
       return Object.fromEntries(
-        Object.entries(value).map(([name, entry]) => [renamed ? text(name) : name, walk(entry, name)]),
+        Object.entries(value).map(([name, entry]) => [rename ? text(name) : name, walk(entry, name)]),
       );
     }
     return value;
   };
-  return walk(result) as RunResult;
+  return walk(result) as Result;
 }
 
 export function runResult(options: FixtureOptions = {}): RunResult {

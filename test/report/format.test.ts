@@ -41,12 +41,18 @@ describe('numbers for people', () => {
     expect(visible(format.points(-0.003))).toBe('\u22120.30_points');
     expect(visible(format.points(0.012))).toBe('+1.20_points');
     expect(visible(format.points(1e-9))).toBe('±0.00_points');
+    expect([0.009, -0.5, -1e-9].map((relative) => visible(format.change(relative)))).toEqual([
+      '+0.90_%',
+      '\u221250.00_%',
+      '±0.00_%',
+    ]);
   });
 
   it('says what is not a number', () => {
     expect(format.significant(Number.NaN)).toBe('n/a');
     expect(format.significant(Number.NEGATIVE_INFINITY)).toBe('\u2212∞');
     expect(format.percent(Number.NaN)).toBe('n/a');
+    expect(format.change(Number.POSITIVE_INFINITY)).toBe('n/a');
   });
 
   it('never changes a value by more than half of its last digit', () => {

@@ -1,7 +1,9 @@
 /** The end of a report: constants, checks, remarks and where everything came from. */
+import type { DecodingResult } from '../../experiment/decoding/result.js';
 import type { RunResult } from '../../experiment/result.js';
 import type { Constant } from '../../hardware/types.js';
 import type { SimulationResult } from '../../simulator/types.js';
+import { isChecked } from '../figures/exit-thresholds.js';
 import { count, plain, quantity } from '../format.js';
 import { type Html, type HtmlValue, html, htmlTable } from '../html.js';
 import type { Section } from '../page.js';
@@ -100,9 +102,10 @@ ${[...all].map(([remark, names]) => html`<li>${remark}${names.length > 0 && html
   };
 }
 
+const hash = (sha256: string): Html => html`<code>${sha256}</code>`;
+
 export function provenanceSection(result: RunResult, machines: Machines): Section {
   const { model, data, trace } = result;
-  const hash = (sha256: string) => html`<code>${sha256}</code>`;
   return {
     id: 'provenance',
     title: 'Provenance',
@@ -122,6 +125,42 @@ export function provenanceSection(result: RunResult, machines: Machines): Sectio
       ['Trace', `${trace.file}, ${count(trace.sequences)} sequences, ${quantity(trace.bytes, 'B')}`],
       ['Versions', `Tandem ${result.tandemVersion}, result schema ${result.schemaVersion}`],
     ])}${configuration(`Options of ${result.technique.name}`, result.technique.options)}${configurations(machines)}`,
+  };
+}
+
+/** As `provenanceSection`, of an experiment on decoding. */
+export function decodingProvenance(result: DecodingResult, machines: Machines): Section {
+  const { decoder, text, technique, trace } = result;
+  return {
+    id: 'provenance',
+    title: 'Provenance',
+    body: html`${facts([
+      ['Decoder', `${decoder.name}, ${count(decoder.parameters)} parameters, licence ${decoder.licence}`],
+      [
+        'Sizes',
+        `${decoder.layers} layers of width ${count(decoder.hidden)} with ${decoder.heads} heads; ` +
+          `${count(decoder.vocabulary)} tokens in the vocabulary, ${count(decoder.context)} in the context`,
+      ],
+      ['Decoder source', decoder.source],
+      ['Decoder SHA-256', hash(decoder.sha256)],
+      [
+        'Text',
+        `${text.corpora.join(', ')}: ${text.training > 0 ? `${count(text.training)} training, ` : ''}` +
+          `${count(text.validation)} validation, ${count(text.test)} test tokens`,
+      ],
+      ...(text.training > 0 ? [['Training split SHA-256', hash(text.sha256.training)] as const] : []),
+      ['Validation split SHA-256', hash(text.sha256.validation)],
+      ['Test split SHA-256', hash(text.sha256.test)],
+      ['Technique', technique.name],
+      [
+        'Thresholds',
+        `${result.calibration ? `calibrated on ${count(result.calibration.tokens)} validation tokens` : 'given by the experiment'}: ` +
+          `${result.thresholds.map((least) => (isChecked(least) ? plain(least) : 'no check')).join(', ')}`,
+      ],
+      ['Seed', String(result.seed)],
+      ['Trace', `${trace.file}, ${count(trace.sequences)} sequences, ${quantity(trace.bytes, 'B')}`],
+      ['Versions', `Tandem ${result.tandemVersion}, result schema ${result.schemaVersion}`],
+    ])}${configuration(`Options of ${technique.name}`, technique.options)}${configurations(machines)}`,
   };
 }
 
