@@ -28,8 +28,8 @@ export function decodingText(result: DecodingResult, folder: string, format: Tab
     ['thresholds', thresholdText(result)],
     ...rivals.map((rival): [string, string] => [
       rival.name,
-      `perplexity ${significant(rival.perplexity, 4)} (${change(perplexityChange(rival, full))}), ` +
-        `${significant(rival.meanDecoders)} decoders`,
+      `${percent(rival.agreement, 2)} same next token, perplexity ${significant(rival.perplexity, 4)} ` +
+        `(${change(perplexityChange(rival, full))}), ${significant(rival.meanDecoders)} decoders`,
     ]),
     ['report', `${folder}/report.html`],
   ];

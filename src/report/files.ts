@@ -2,13 +2,22 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../atomic-file.js';
+import type { DecodingResult } from '../experiment/decoding/result.js';
 import type { RunResult } from '../experiment/result.js';
+import { renderDecoding } from './decoding.js';
 import { PERFETTO_FILE } from './perfetto.js';
 import { type Report, renderReport } from './report.js';
 
 /** Renders a run's report into its folder; see `writeRendered`. */
 export async function writeReport(folder: string, result: RunResult): Promise<Report> {
   const report = await renderReport(result);
+  await writeRendered(folder, report);
+  return report;
+}
+
+/** The same for a run of an experiment on decoding. */
+export async function writeDecodingReport(folder: string, result: DecodingResult): Promise<Report> {
+  const report = await renderDecoding(result);
   await writeRendered(folder, report);
   return report;
 }

@@ -141,6 +141,15 @@ describe('a run', () => {
     expect(early).toMatchObject({ feasible: true, counts: { decodersLoaded: depths } });
   });
 
+  it('leaves a report, the calibrated rules and the machines’ table', () => {
+    const page = readFileSync(join(run, 'report.html'), 'utf8');
+    expect(page).toContain('tiny-gpt');
+    expect(page).toContain('state propagation');
+    const rules = JSON.parse(readFileSync(join(run, 'model', 'early-exit.json'), 'utf8'));
+    expect(rules).toMatchObject({ candidates: 8, thresholds: { length: 2 } });
+    expect(readFileSync(join(run, 'machines.csv'), 'utf8').split('\n')).toHaveLength(4);
+  });
+
   it('measures the rivals at the same thresholds', () => {
     expect(result.quality.rivals.map(({ name }) => name)).toEqual(['state propagation', 'no back-fill']);
     // The first layer sees all keys in every mode.

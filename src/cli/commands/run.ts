@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import type { CliContext } from '../context.js';
+import { decodingText } from '../decoding-results.js';
 import { loadDecoding, loadPipeline } from '../pipeline.js';
 import { infeasibilities, runText } from '../results.js';
 import { inRunFolder, type RunOptions, runCommandOptions } from '../runs.js';
@@ -15,9 +16,7 @@ export function runCommand(context: CliContext): Command {
         const { runDecoding } = await loadDecoding();
         const result = await runDecoding(loaded, folder, { progress: context.progress, signal: context.signal });
         context.progress.stop();
-        context.stdout.write(
-          `${JSON.stringify({ ...result, machines: result.machines.map(({ name }) => name) }, null, 2)}\n`,
-        );
+        context.stdout.write(decodingText(result, folder.path, options.format));
         context.report(infeasibilities(result.machines), options.format);
         return;
       }

@@ -2,8 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { TandemError } from '../../errors.js';
 import { parameterCount } from '../../graph/edit.js';
+import { writeDecodingReport } from '../../report/files.js';
 import { tandemVersion } from '../../version.js';
 import type { DecodingPipeline, RunContext } from '../api.js';
+import { writable } from '../file-errors.js';
 import type { LoadedDecoding } from '../load.js';
 import { machineTable } from '../machine-table.js';
 import { optionsOf } from '../named-options.js';
@@ -72,6 +74,8 @@ export const runDecoding: DecodingPipeline['runDecoding'] = async (loaded, folde
   };
   const task = context.progress.task('writing the report');
   await folder.stage('report', async (stage) => {
+    await writable(folder.path, () => writeDecodingReport(folder.path, result));
+    await stage.keep('report.html');
     await stage.write('machines.csv', machineTable(machines));
     await stage.write(RESULT_FILE, `${JSON.stringify(result, null, 2)}\n`);
     return null;
