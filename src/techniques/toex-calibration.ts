@@ -26,6 +26,8 @@ export interface Calibration {
   readonly quality: ExitQuality;
   /** The best single threshold for all checks, and what it reaches. */
   readonly uniform: { readonly threshold: number; readonly quality: ExitQuality };
+  /** All tokens leaving after the same layer, the first that keeps the budget: what looking at confidence must beat. */
+  readonly fixed: { readonly layer: number; readonly quality: ExitQuality };
 }
 
 /** The profile of checks by the full output embedding, in place of the light one. */
@@ -66,8 +68,7 @@ export function qualityOf(profile: ExitProfile, exits: Uint16Array): ExitQuality
   return { perplexity: Math.exp(-sum / tokens), agreement: equal / tokens, meanDecoders: depth / tokens };
 }
 
-export const fullQuality = (profile: ExitProfile): ExitQuality =>
-  qualityOf(profile, new Uint16Array(profile.tokens).fill(profile.layers));
+export const fullQuality = (profile: ExitProfile): ExitQuality => qualityOf(profile, allAfter(profile, profile.layers));
 
 /** Layers that have a check, counted from 1. @throws TANDEM_CONFIG_INVALID for a layer that the decoder does not have */
 export function checkedLayers(checks: ToexOptions['checks'], layers: number): number[] {
@@ -110,8 +111,11 @@ export function calibrate(profile: ExitProfile, request: CalibrationRequest): Ca
     thresholds: best.thresholds,
     quality: quality(best),
     uniform: { threshold: single, quality: quality(uniform) },
+    fixed: search.fixed(),
   };
 }
+
+const allAfter = ({ tokens }: ExitProfile, layer: number): Uint16Array => new Uint16Array(tokens).fill(layer);
 
 interface Candidate {
   readonly thresholds: number[];
@@ -150,6 +154,13 @@ class Search {
   uniform(): Candidate {
     const all = Array.from({ length: UNIFORM_STEPS + 1 }, (_, step) => this.#alike(step / UNIFORM_STEPS));
     return this.#cheapest([...all.map((thresholds) => this.#candidate(thresholds)), this.#unchecked()]);
+  }
+
+  fixed(): Calibration['fixed'] {
+    const { profile } = this;
+    let layer = 1;
+    while (layer < this.#layers && !this.#keptBy(allAfter(profile, layer))) layer++;
+    return { layer, quality: qualityOf(profile, allAfter(profile, layer)) };
   }
 
   /**
@@ -204,13 +215,16 @@ class Search {
 
   /** Whether the mean loss, with what chance may add to it, is within the budget. */
   #keeps(thresholds: readonly number[]): boolean {
-    const { mean, error } = this.#lossOf(thresholds);
+    return this.#keptBy(exitsAt(this.profile, thresholds));
+  }
+
+  #keptBy(exits: Uint16Array): boolean {
+    const { mean, error } = this.#lossOf(exits);
     return mean + this.#deviations * error <= this.#budget;
   }
 
   /** Mean loss of a token and its standard error. */
-  #lossOf(thresholds: readonly number[]): { mean: number; error: number } {
-    const exits = exitsAt(this.profile, thresholds);
+  #lossOf(exits: Uint16Array): { mean: number; error: number } {
     const { blockTokens } = this.request;
     const blocks: { tokens: number; loss: number }[] = [];
     for (let start = 0; start < exits.length; start += blockTokens) {
@@ -243,14 +257,14 @@ class Search {
   /** One layer's threshold as low as the budget allows; as it was where that saves nothing. */
   #lowered(thresholds: number[], layer: number): number[] {
     const { cost } = this.#candidate(thresholds);
-    let { error } = this.#lossOf(thresholds);
+    let { error } = this.#lossOf(exitsAt(this.profile, thresholds));
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const limit = (this.#budget - this.#deviations * error) * this.profile.tokens;
       const tried = thresholds.with(layer, this.#bestThreshold(thresholds, layer, { limit }));
       if (this.#candidate(tried).cost >= cost) break;
       if (this.#keeps(tried)) return tried;
       // Chance grows with the tokens that leave: less room than it looked.
-      error = Math.max(this.#lossOf(tried).error, 1.1 * error);
+      error = Math.max(this.#lossOf(exitsAt(this.profile, tried)).error, 1.1 * error);
     }
     return thresholds;
   }

@@ -3,6 +3,8 @@ import { TandemError } from '../errors.js';
 import type { GraphBuilder } from '../graph/builder.js';
 import { GraphIndex } from '../graph/edit.js';
 import { float, floatTensor, type Graph, int, type Tensor } from '../graph/types.js';
+import { attentionOf } from './attention-layers.js';
+import { isCausal } from './causal.js';
 import type { ToexOptions } from './toex-options.js';
 
 /** The parts of a decoder that exits read. */
@@ -27,12 +29,16 @@ export function decoderExits(graph: Graph): DecoderExits {
   const hidden: string[] = [];
   while (index.producerOf(`layer${hidden.length}.output`)) hidden.push(`layer${hidden.length}.output`);
   const ends = norm?.opType === 'LayerNormalization' && norm.inputs[0] === hidden.at(-1);
-  if (!ends || weights?.shape.length !== 2 || weights.dtype !== 'float32') {
-    throw new TandemError('TANDEM_MODEL_UNSUPPORTED', 'The model is not a decoder whose layers share one way out.', {
+  const unsupported = (message: string) =>
+    new TandemError('TANDEM_MODEL_UNSUPPORTED', message, {
       place: `graph ${graph.name}`,
-      remedy: 'Use a GPT-2: layers, a final norm, and logits from the transposed word embedding.',
+      remedy: 'Use a GPT-2: causal layers, a final norm, and logits from the transposed word embedding.',
     });
-  }
+  if (!ends || weights?.shape.length !== 2 || weights.dtype !== 'float32')
+    throw unsupported('The model is not a decoder whose layers share one way out.');
+  // A token that could see later ones would have no step of its own to leave at.
+  if (!attentionOf(graph).every((block) => isCausal(graph, block)))
+    throw unsupported('Tokens of the model see those after them: it does not decode step by step.');
   const { epsilon } = norm.attributes;
   return {
     hidden,
@@ -54,50 +60,69 @@ export interface ExitCheck {
   readonly token: string;
 }
 
-/** Adds exits to a graph; every exit has the same final norm and output embedding. */
+/** Adds exits to a graph; every exit has the same final norm and output embedding. Layers count from 0. */
 export class ExitBuilder {
   readonly #transposed: string;
+  readonly #normed = new Map<number, string>();
+  readonly #logits = new Map<number, string>();
   #light: string | undefined;
 
+  /** @throws TANDEM_CONFIG_INVALID for more candidates than the vocabulary has tokens */
   constructor(
     readonly b: GraphBuilder,
     readonly exits: DecoderExits,
     readonly options: Pick<ToexOptions, 'candidates' | 'confidence'>,
   ) {
+    const { candidates } = options;
+    if (candidates > exits.vocabulary) {
+      throw new TandemError('TANDEM_CONFIG_INVALID', `${candidates} candidates of ${exits.vocabulary} tokens.`, {
+        place: 'technique.candidates',
+        remedy: `Let checks pick at most ${exits.vocabulary}, which is all of the vocabulary.`,
+      });
+    }
     this.#transposed = b.transpose(exits.embedding, [1, 0], 'toex.embedding');
   }
 
-  /** Rows behind a layer, normalised as before the output embedding: [batch, tokens, hidden]. */
-  normed(layer: number): string {
-    const { hidden, norm } = this.exits;
-    const attributes = { axis: int(-1), epsilon: float(norm.epsilon) };
-    return this.b.op('LayerNormalization', [hidden[layer]!, norm.scale, norm.bias], attributes, `toex.normed${layer}`);
+  /** What the model would say behind a layer: [batch, tokens, vocabulary]. */
+  logits(layer: number): string {
+    const known = this.#logits.get(layer);
+    if (known !== undefined) return known;
+    const logits = this.b.matmul(this.#normedRows(layer), this.#transposed);
+    this.#logits.set(layer, logits);
+    return logits;
   }
 
-  /** [batch, tokens, vocabulary] */
-  logits(normed: string): string {
-    return this.b.matmul(normed, this.#transposed);
+  /** Rows as the output embedding reads them: [batch, tokens, hidden]. */
+  #normedRows(layer: number): string {
+    const known = this.#normed.get(layer);
+    if (known !== undefined) return known;
+    const { hidden, norm } = this.exits;
+    const attributes = { axis: int(-1), epsilon: float(norm.epsilon) };
+    const inputs = [hidden[layer]!, norm.scale, norm.bias];
+    const normed = this.b.op('LayerNormalization', inputs, attributes, `toex.normed${layer}`);
+    this.#normed.set(layer, normed);
+    return normed;
   }
 
   /**
    * A check by the light output embedding: the candidates are the largest of a_v·Σ_i sign(W_vi)·h_i with a_v = mean_i |W_vi|
    * (sign(0) is +1); their exact logits go through a softmax of their own.
    */
-  light(normed: string, logits: string): ExitCheck {
+  light(layer: number): ExitCheck {
     const { b } = this;
-    const count = Math.min(this.options.candidates, this.exits.vocabulary);
     this.#light ??= b.constant(lightEmbedding(b.initializers.get(this.exits.embedding)!), 'toex.light');
-    const coarse = b.matmul(normed, this.#light);
-    const [, candidates] = b.node('TopK', [coarse, b.ints([count])], 2, { axis: int(-1) }) as [string, string];
-    const exact = b.op('GatherElements', [logits, candidates], { axis: int(-1) });
+    const coarse = b.matmul(this.#normedRows(layer), this.#light);
+    const count = b.ints([this.options.candidates]);
+    const candidates = b.node('TopK', [coarse, count], 2, { axis: int(-1) })[1]!;
+    const exact = b.op('GatherElements', [this.logits(layer), candidates], { axis: int(-1) });
     const { confidence, token } = this.#decide(exact);
     const chosen = b.op('GatherElements', [candidates, b.op('Unsqueeze', [token, b.ints([-1])])], { axis: int(-1) });
     return { confidence, token: b.op('Squeeze', [chosen, b.ints([-1])]) };
   }
 
   /** A check by all logits. */
-  full(logits: string): ExitCheck {
-    return this.#decide(logits);
+  full(layer: number): ExitCheck {
+    return this.#decide(this.logits(layer));
   }
 
   /** Of logits [batch, tokens, n]; the token is a place among them. */

@@ -36,7 +36,7 @@ export interface ProfileRewrite {
   profile(fetched: Fetched): ExitProfile;
 }
 
-/** @throws TANDEM_MODEL_UNSUPPORTED */
+/** @throws TANDEM_MODEL_UNSUPPORTED, TANDEM_CONFIG_INVALID */
 export function exitProfile(graph: Graph, options: Pick<ToexOptions, 'candidates' | 'confidence'>): ProfileRewrite {
   const exits = decoderExits(graph);
   const b = new GraphBuilder(graph.name, graph);
@@ -50,11 +50,9 @@ export function exitProfile(graph: Graph, options: Pick<ToexOptions, 'candidates
     fullToken: [],
   };
   for (const layer of exits.hidden.keys()) {
-    const normed = builder.normed(layer);
-    const logits = builder.logits(normed);
-    const light = builder.light(normed, logits);
-    const full = builder.full(logits);
-    const logarithms = b.op('LogSoftmax', [logits], { axis: int(-1) });
+    const light = builder.light(layer);
+    const full = builder.full(layer);
+    const logarithms = b.op('LogSoftmax', [builder.logits(layer)], { axis: int(-1) });
     const picked = b.op('GatherElements', [logarithms, targets], { axis: int(-1) });
     columns.confidence.push(light.confidence);
     columns.fullConfidence.push(full.confidence);

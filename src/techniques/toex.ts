@@ -37,7 +37,7 @@ const MASKED = -1e9;
 
 /**
  * The decoder with early exit, with the outputs above in place of `logits`.
- * @throws TANDEM_MODEL_UNSUPPORTED
+ * @throws TANDEM_MODEL_UNSUPPORTED, TANDEM_CONFIG_INVALID
  */
 export function toexRewrite(graph: Graph, options: CheckOptions, backFill: BackFill): Graph {
   const exits = decoderExits(graph);
@@ -59,11 +59,9 @@ export function toexRewrite(graph: Graph, options: CheckOptions, backFill: BackF
     } else hidden.push(output);
     if (gone !== undefined && backFill === 'none') hideKeys(b, blocks[layer]!, gone, replaced);
 
-    const normed = builder.normed(layer);
-    const logits = builder.logits(normed);
     const last = layer === layers - 1;
-    const check = last || options.outputEmbedding === 'full' ? builder.full(logits) : builder.light(normed, logits);
-    const here: Exit = { logits, token: check.token, depth: b.scalar('int64', layer + 1) };
+    const check = last || options.outputEmbedding === 'full' ? builder.full(layer) : builder.light(layer);
+    const here: Exit = { logits: builder.logits(layer), token: check.token, depth: b.scalar('int64', layer + 1) };
     found = found && gone ? chosen(b, gone, found, here) : here;
     if (last) break;
     const least = b.op('Gather', [thresholds, b.scalar('int64', layer)], { axis: int(0) });
@@ -108,10 +106,8 @@ function hideKeys(
   const count = b.op('Shape', [gone], { start: int(1), end: int(2) });
   const square = b.op('Concat', [count, count], { axis: int(0) });
   const ones = b.op('Expand', [b.scalar('float32', 1), square]);
-  const others = b.op('Equal', [
-    b.op('Sub', [ones, b.op('Trilu', [b.op('Trilu', [ones], { upper: int(1) })], { upper: int(0) })]),
-    b.constant(1),
-  ]);
+  const own = b.op('Trilu', [b.op('Trilu', [ones], { upper: int(1) })], { upper: int(0) });
+  const others = b.op('Equal', [own, b.constant(0)]);
   const keys = b.op('And', [b.op('Unsqueeze', [gone, b.ints([1, 2])]), others]);
   replaced.set(softmaxInput, b.op('Where', [keys, b.constant(MASKED), softmaxInput]));
 }

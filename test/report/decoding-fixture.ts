@@ -81,6 +81,7 @@ export function decodingResult(options: DecodingFixtureOptions = {}): DecodingRe
         full: quality(25.1, 1, layers),
         calibrated: quality(25.3, 0.984, meanDecoders * 0.99),
         uniform: quality(25.3, 0.985, meanDecoders * 1.2),
+        fixed: quality(25, 1, layers),
       },
     }),
     thresholds: Array.from({ length: layers - 1 }, (_, index) => (index % 4 === 1 ? 2 : 0.9 - (0.6 * index) / layers)),

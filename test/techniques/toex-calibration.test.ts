@@ -105,6 +105,30 @@ describe('calibrated thresholds', () => {
     expect(found.uniform.quality.meanDecoders).toBeCloseTo(7 / 3, 9);
   });
 
+  it('stand beside the first layer after which all tokens may leave', () => {
+    fc.assert(
+      fc.property(profiles, budgets, (profile, budget) => {
+        const request = {
+          checks: 'all',
+          budget: { ...budget, confidence: 0.5 },
+          checkCost: 0,
+          blockTokens: 4,
+        } as const;
+        const { fixed } = calibrate(profile, request);
+        expect(fixed.quality.meanDecoders).toBe(fixed.layer);
+        const full = fullQuality(profile);
+        const keeps = (layer: number) => {
+          const { perplexity, agreement } = qualityOf(profile, new Uint16Array(profile.tokens).fill(layer));
+          return budget.measure === 'perplexity'
+            ? perplexity <= full.perplexity * (1 + budget.loss) * (1 + 1e-6)
+            : agreement >= 1 - budget.loss - 1e-9;
+        };
+        expect(keeps(fixed.layer)).toBe(true);
+        for (let layer = 1; layer < fixed.layer; layer++) expect(keeps(layer)).toBe(false);
+      }),
+    );
+  });
+
   it('leave out a check that costs more than it saves', () => {
     fc.assert(
       fc.property(profiles, budgets, (profile, budget) => {

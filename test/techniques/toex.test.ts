@@ -4,10 +4,12 @@ import { describe, expect, it } from 'vitest';
 import { floatTensor, int64Tensor } from '../../src/graph/types.js';
 import { buildGpt2, freshGpt2Weights, type Gpt2Config } from '../../src/models/gpt2.js';
 import { normalWeights } from '../../src/models/weights.js';
+import { referenceSteps } from '../../src/simulator/toex-reference.js';
 import { EMITTED, EXITS, thresholdFeeds, toexRewrite } from '../../src/techniques/toex.js';
 import { NO_CHECK } from '../../src/techniques/toex-calibration.js';
 import { decodeReference, type ReferenceDecoder } from '../../src/techniques/toex-reference.js';
 import { load } from '../graph/gradient-check.js';
+import { exitsRecord } from '../simulator/toex-trace.js';
 
 const config: Gpt2Config = {
   layers: 4,
@@ -101,6 +103,16 @@ describe('lazy back-fill', () => {
           expect(own.filter((entry) => entry !== undefined)).toHaveLength(deepest + 1);
           expect(own).toHaveLength(deepest + 1);
         }
+      }),
+    );
+  });
+
+  it('runs at each step what the machine for it counts', () => {
+    fc.assert(
+      fc.property(texts, someThresholds, (ids, thresholds) => {
+        const { exits, tokenLayers } = decodeReference(reference, ids, thresholds, options);
+        const counted = referenceSteps(exitsRecord(config.layers, exits), 'lazy');
+        expect(tokenLayers).toEqual(counted.map((step) => step.tokenLayers));
       }),
     );
   });

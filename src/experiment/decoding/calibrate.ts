@@ -28,7 +28,7 @@ export async function thresholdsOf(
   );
   const profile = technique.outputEmbedding === 'full' ? withFullChecks(both) : both;
   const { checks, budget } = technique;
-  const { thresholds, quality, uniform } = calibrate(profile, {
+  const { thresholds, quality, uniform, fixed } = calibrate(profile, {
     checks,
     budget,
     checkCost: checkCost(model, technique),
@@ -42,6 +42,7 @@ export async function thresholdsOf(
       full: fullQuality(profile),
       calibrated: quality,
       uniform: uniform.quality,
+      fixed: fixed.quality,
     },
   };
 }

@@ -53,6 +53,8 @@ export interface DecodingResult {
     readonly calibrated: DecodingQuality;
     /** The best single threshold for all layers that keeps the same budget there. */
     readonly uniform: DecodingQuality;
+    /** All tokens leaving after the same layer, the first that keeps the budget. */
+    readonly fixed: DecodingQuality;
   };
   /** By layer from the first; the last has none. Above 1: no check is made after that layer. */
   readonly thresholds: readonly number[];

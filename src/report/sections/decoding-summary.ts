@@ -81,7 +81,7 @@ function rivalsTable(result: DecodingResult): Html {
 /** Quality on the text where thresholds were chosen. */
 export function calibrationTable({ calibration, technique }: DecodingResult): Html | undefined {
   if (!calibration) return undefined;
-  const { full, calibrated, uniform, tokens } = calibration;
+  const { full, calibrated, uniform, fixed, tokens } = calibration;
   return qualityTable(
     `Where thresholds were chosen: ${count(tokens)} validation tokens. The single threshold is the best one for all layers that ` +
       'keeps the same budget there.',
@@ -89,6 +89,7 @@ export function calibrationTable({ calibration, technique }: DecodingResult): Ht
       { name: 'all layers', ...full },
       { name: `${technique.name}, a threshold for each layer`, ...calibrated },
       { name: `${technique.name}, a single threshold`, ...uniform },
+      { name: 'one depth for all tokens', ...fixed },
     ],
     full,
   );
