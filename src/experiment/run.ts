@@ -7,12 +7,11 @@ import { csv } from '../report/tables.js';
 import { TraceStatistics } from '../trace/statistics.js';
 import type { Pipeline, RunContext, TrainingSummary } from './api.js';
 import { assess, observing } from './assess.js';
-import { writable } from './file-errors.js';
 import type { LoadedExperiment } from './load.js';
-import { machineTable } from './machine-table.js';
 import { playsInference, playsTraining, type ResolvedMachine } from './machines.js';
 import { measureAdapted, measureBaseline } from './measure.js';
 import { headStatistics, type Measured, type Outcome, resultOf } from './outcome.js';
+import { reportStage } from './report-stage.js';
 import type { MachineOutcome, RunResult, ShapeOutcome } from './result.js';
 import { type MeasuredRival, measureRivals } from './rivals.js';
 import { RESULT_FILE, type RunFolder } from './run-folder.js';
@@ -43,16 +42,7 @@ async function runStages(loaded: LoadedExperiment, folder: RunFolder, context: R
   const curves = models.curves && (await timed('curves', models.curves));
   const outcomes = rivals.map(({ outcome }) => outcome);
   const result = resultOf({ loaded, models, measured, machines, rivals: outcomes, shapes, tradeoff, curves, timings });
-  const task = context.progress.task('writing the report');
-  await folder.stage('report', async (stage) => {
-    await writable(folder.path, () => writeReport(folder.path, result));
-    await stage.keep('report.html');
-    await stage.write('machines.csv', machineTable(machines));
-    await stage.write(RESULT_FILE, `${JSON.stringify(result, null, 2)}\n`);
-    return null;
-  });
-  await folder.finish();
-  task.end();
+  await reportStage(result, () => writeReport(folder.path, result), folder, context);
   return result;
 }
 

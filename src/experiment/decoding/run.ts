@@ -5,10 +5,9 @@ import { parameterCount } from '../../graph/edit.js';
 import { writeDecodingReport } from '../../report/files.js';
 import { tandemVersion } from '../../version.js';
 import type { DecodingPipeline, RunContext } from '../api.js';
-import { writable } from '../file-errors.js';
 import type { LoadedDecoding } from '../load.js';
-import { machineTable } from '../machine-table.js';
 import { optionsOf } from '../named-options.js';
+import { reportStage } from '../report-stage.js';
 import type { MachineOutcome } from '../result.js';
 import { RESULT_FILE, type RunFolder } from '../run-folder.js';
 import { simulateShapes } from '../shapes.js';
@@ -72,16 +71,7 @@ export const runDecoding: DecodingPipeline['runDecoding'] = async (loaded, folde
     timings,
     remarks: prepared.text.corpora.flatMap(({ name, remarks }) => remarks.map((remark) => `${name}: ${remark}`)),
   };
-  const task = context.progress.task('writing the report');
-  await folder.stage('report', async (stage) => {
-    await writable(folder.path, () => writeDecodingReport(folder.path, result));
-    await stage.keep('report.html');
-    await stage.write('machines.csv', machineTable(machines));
-    await stage.write(RESULT_FILE, `${JSON.stringify(result, null, 2)}\n`);
-    return null;
-  });
-  await folder.finish();
-  task.end();
+  await reportStage(result, () => writeDecodingReport(folder.path, result), folder, context);
   return result;
 };
 
