@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { DRAM_TYPES } from '../hardware/components/index.js';
 import { technologySchema } from '../hardware/presets.js';
+import { memorySchema } from './memory/settings.js';
 
 const count = z.int().min(1);
 
@@ -43,6 +44,7 @@ export const eyerissSchema = z.strictObject({
       bytesPerSecond: z.number().positive().default(1.28e10).describe('Bandwidth of off-chip memory, bytes per second'),
     })
     .prefault({}),
+  memory: memorySchema,
 });
 
 export type EyerissConfig = z.output<typeof eyerissSchema>;

@@ -12,6 +12,7 @@
  *   - tiles of inputs, filters and sums come from off-chip memory in one of six loop orders.
  */
 import type { EyerissConfig } from './eyeriss-config.js';
+import { eyerissMemory } from './eyeriss-memory.js';
 
 /** Images × filters × channels. */
 export interface Sizes {
@@ -178,7 +179,10 @@ export function mappingCosts(
   const sumWrites = images * filters * channelPasses;
   const sumReads = sumWrites - images * filters;
   const fetched = inputsFetched + filtersFetched + sumsFetched;
-  const memoryCycles = Math.ceil(((fetched + sumsStored) * config.operandBits) / 8 / bytesPerCycle(config));
+  const memoryCycles = eyerissMemory(config).cycles({
+    readBits: fetched * config.operandBits,
+    writtenBits: sumsStored * config.operandBits,
+  });
   return {
     // Memory works beside the array when the buffer holds the next tile, too.
     cycles: holds(config, tile, 2) ? Math.max(passes.cycles, memoryCycles) : passes.cycles + memoryCycles,
@@ -213,8 +217,6 @@ function deliveries(
     images * filters * takers(channels, pass.channels, spread.channels)
   );
 }
-
-const bytesPerCycle = ({ dram, technology }: EyerissConfig): number => dram.bytesPerSecond / technology.clockHertz;
 
 /** Whether the global buffer holds a tile so many times. */
 export const holds = ({ bufferBytes, operandBits }: EyerissConfig, tile: Sizes, times: number): boolean =>

@@ -17,6 +17,7 @@ import {
   REGISTER_FILE_PER_MAC,
   type Sizes,
 } from './eyeriss-mapping.js';
+import { eyerissMemory } from './eyeriss-memory.js';
 
 /** Energy of an off-chip word relative to a MAC. */
 export type Weights = { readonly dram: number };
@@ -168,8 +169,10 @@ function boundOf(
     HIERARCHY.betweenPes * passes.betweenPes +
     HIERARCHY.buffer * (inputReads + filterReads + 2 * sumWrites + operands) +
     weights.dram * (operands + images * filters);
-  const memoryBytes = ((operands + images * filters) * config.operandBits) / 8;
-  const memoryCycles = Math.ceil((memoryBytes * config.technology.clockHertz) / config.dram.bytesPerSecond);
+  const memoryCycles = eyerissMemory(config).cycles({
+    readBits: operands * config.operandBits,
+    writtenBits: images * filters * config.operandBits,
+  });
   // Rounding in the last digit must not hide a mapping that reaches the bound.
   return (1 - 1e-12) * objectiveOf(config, Math.max(passes.cycles, memoryCycles), energy);
 }

@@ -2,6 +2,7 @@
 import { resizedCount } from './equal.js';
 import { eyerissComposition } from './eyeriss-components.js';
 import type { EyerissConfig } from './eyeriss-config.js';
+import { resizedMemory } from './memory/settings.js';
 import type { Sizing } from './types.js';
 
 export const eyerissSizing: Sizing<EyerissConfig> = {
@@ -19,6 +20,7 @@ export const eyerissSizing: Sizing<EyerissConfig> = {
       bufferBytes: resizedCount(config.bufferBytes, larger),
       networkWordsPerCycle: resizedCount(config.networkWordsPerCycle, larger),
       dram: { ...config.dram, bytesPerSecond: config.dram.bytesPerSecond * larger },
+      memory: resizedMemory(config.memory, larger),
     };
   },
 };

@@ -11,9 +11,11 @@ import { type PartActivity, playRecords, resultOf, sumActions, sumCounts } from 
 import { dramPerMac, eyerissActions, eyerissComposition } from './eyeriss-components.js';
 import { type EyerissConfig, eyerissSchema } from './eyeriss-config.js';
 import { firstLoadCycles, tileWords } from './eyeriss-mapping.js';
+import { eyerissMemory, isHierarchy } from './eyeriss-memory.js';
 import { bestMapping, type Found } from './eyeriss-search.js';
 import { eyerissSizing } from './eyeriss-sizing.js';
 import { DenseAttention } from './eyeriss-work.js';
+import { withMemory } from './memory/settings.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, Workload } from './types.js';
 
 const NAME = 'eyeriss';
@@ -124,7 +126,7 @@ class Run {
     const laws = new ConservationLaws(NAME);
     if (parts.length > 0) check(laws, counts, cycles * this.#pes);
     const share = (busy: number | undefined) => (cycles === 0 ? 0 : busy! / cycles);
-    return resultOf({
+    const result = resultOf({
       name,
       machine: NAME,
       configuration: this.config,
@@ -138,6 +140,7 @@ class Run {
       laws,
       remarks: this.#remarks(trace),
     });
+    return withMemory(result, eyerissMemory(this.config));
   }
 
   #remarks(trace: boolean): string[] {
@@ -148,7 +151,7 @@ class Run {
     ];
     if (trace)
       remarks.push('Attention of all tokens of each sequence, removed ones included; a causal mask saves nothing.');
-    if (this.config.dram.type !== 'hierarchy') {
+    if (!isHierarchy(this.config)) {
       remarks.push('Off-chip memory costs what its standard does, instead of 200 MACs a word.');
     }
     for (const [sizes, found] of [...this.#found].slice(0, MAPPINGS_SHOWN)) {

@@ -4,7 +4,6 @@ import {
   adderTree,
   comparator,
   divider,
-  dram,
   exponentUnit,
   mac,
   multiplier,
@@ -13,6 +12,7 @@ import {
 import { type ActionCounts, Composition } from '../hardware/compose.js';
 import type { SpattenConfig } from './spatten-config.js';
 import type { LayerRun } from './spatten-layer.js';
+import { spattenMemory } from './spatten-memory.js';
 
 /** Width of sums, importances and the top-k's entries (value and index), bits; assumed. */
 const SUM_BITS = 32;
@@ -53,7 +53,7 @@ export function spattenComponents(config: SpattenConfig): Composition {
         sram.cost({ bytes: (TOKENS * ENTRY_BITS) / 8, wordBits: topK.parallelism * ENTRY_BITS }, technology),
         2,
       )
-      .add('DRAM', dram.cost({ type: config.dram.type }, technology))
+      .add('DRAM', spattenMemory(config).cost)
   );
 }
 
@@ -78,9 +78,9 @@ export function spattenActions(config: SpattenConfig, { counts }: LayerRun): Act
     importances: { read: counts.scores / softmaxUnits, write: counts.scores / softmaxUnits },
     'top-k comparators': { compare: 2 * counts.topKComparisons },
     'top-k memories': { read: topKWords, write: topKWords },
-    DRAM: {
-      read: counts.queryBits + counts.keyHighBits + counts.keyLowBits + counts.valueBits,
-      write: counts.resultBits,
-    },
+    DRAM: spattenMemory(config).actions({
+      readBits: counts.queryBits + counts.keyHighBits + counts.keyLowBits + counts.valueBits,
+      writtenBits: counts.resultBits,
+    }),
   };
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { DRAM_TYPES } from '../hardware/components/index.js';
 import { technologySchema } from '../hardware/presets.js';
+import { memorySchema } from './memory/settings.js';
 
 const count = z.int().min(1);
 const bits = z.int().min(1).max(16);
@@ -90,6 +91,7 @@ export const spattenSchema = z.strictObject({
         .describe('Bytes that a channel delivers a cycle; also the size of a transaction'),
     })
     .prefault({}),
+  memory: memorySchema,
   published: z
     .strictObject({
       coreMilliwatts: z.number().positive().describe('Published power of the chip, mW'),

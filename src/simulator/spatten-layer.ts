@@ -1,5 +1,6 @@
 /** What a layer does on SpAtten: cycles of each stage and of memory, elements moved, and operations. */
 import { keysPerCycle, type SpattenConfig } from './spatten-config.js';
+import { spattenMemory } from './spatten-memory.js';
 import { publishedCycles } from './spatten-published.js';
 import { type RowCycles, type Schedule, type ScheduledHead, scheduleLayer } from './spatten-schedule.js';
 import { quickSelectRounds, topKCycles } from './spatten-top-k.js';
@@ -41,10 +42,9 @@ export const COUNTS = [
   'closedFormCycles',
 ] as const;
 
-/** Cycles in which the memory moves a matrix: whole transactions, spread over the channels. */
-function memoryCycles({ dram }: SpattenConfig, bits: number): number {
-  return Math.ceil(Math.ceil(bits / 8 / dram.bytesPerCycle) / dram.channels);
-}
+/** Cycles in which the memory brings a matrix. */
+const readCycles = (config: SpattenConfig, bits: number): number =>
+  spattenMemory(config).cycles({ readBits: bits, writtenBits: 0 });
 
 /** A head on the machine, without its place in time. */
 function headRun(config: SpattenConfig, work: HeadWork) {
@@ -80,10 +80,10 @@ function headRun(config: SpattenConfig, work: HeadWork) {
     resultBits: queries * valueWidth * fetch.queryBits,
   };
   const scheduled: ScheduledHead = {
-    keyCycles: memoryCycles(config, bits.queryBits) + memoryCycles(config, bits.keyHighBits),
-    valueCycles: memoryCycles(config, bits.valueBits),
-    lowCycles: bits.keyLowBits > 0 ? memoryCycles(config, bits.keyLowBits) : 0,
-    resultCycles: memoryCycles(config, bits.resultBits),
+    keyCycles: readCycles(config, bits.queryBits) + readCycles(config, bits.keyHighBits),
+    valueCycles: readCycles(config, bits.valueBits),
+    lowCycles: bits.keyLowBits > 0 ? readCycles(config, bits.keyLowBits) : 0,
+    resultCycles: spattenMemory(config).cycles({ readBits: 0, writtenBits: bits.resultBits }),
     rows,
     again: seconds,
     firstFlat: decisions.flat.indexOf(true),

@@ -1,5 +1,6 @@
 /** SpAtten in other sizes. */
 import { resizedCount } from './equal.js';
+import { resizedMemory } from './memory/settings.js';
 import { spattenComponents } from './spatten-components.js';
 import type { SpattenConfig } from './spatten-config.js';
 import type { Sizing } from './types.js';
@@ -16,5 +17,6 @@ export const spattenSizing: Sizing<SpattenConfig> = {
     multipliers: resizedCount(config.multipliers, factor),
     softmaxUnits: resizedCount(config.softmaxUnits, factor),
     dram: { ...config.dram, channels: resizedCount(config.dram.channels, factor) },
+    memory: resizedMemory(config.memory, factor),
   }),
 };

@@ -17,9 +17,11 @@
 import { TandemError } from '../errors.js';
 import { ConservationLaws } from './conservation.js';
 import { type PartActivity, playRecords, resultOf, sumActions, sumCounts } from './engine.js';
+import { withMemory } from './memory/settings.js';
 import { spattenActions, spattenComponents } from './spatten-components.js';
 import { type SpattenConfig, spattenSchema } from './spatten-config.js';
 import { bufferBytes, type LayerRun, playLayer } from './spatten-layer.js';
+import { spattenMemory } from './spatten-memory.js';
 import { STAGES } from './spatten-schedule.js';
 import { spattenSizing } from './spatten-sizing.js';
 import { type LayerWork, type Work, WorkCollector } from './spatten-work.js';
@@ -119,7 +121,7 @@ function play(config: SpattenConfig, work: Work, name: string): SimulationResult
     laws,
     remarks: remarks(config, work, counts, cycles),
   });
-  return { ...result, timelineOf: 'the first layer' };
+  return { ...withMemory(result, spattenMemory(config)), timelineOf: 'the first layer' };
 }
 
 function merged(
@@ -173,7 +175,7 @@ function checkTotals(
   cycles: number,
   work: Work,
 ): void {
-  const { dram, multipliers } = config;
+  const { multipliers } = config;
   const moved = ['queryBits', 'keyHighBits', 'keyLowBits', 'valueBits', 'resultBits'];
   const rows = work.layers.reduce((sum, { heads }) => heads.reduce((one, { queries }) => one + queries, sum), 0);
   laws.equal('rows = queries of all heads that are left', counts.rows!, rows);
@@ -190,7 +192,7 @@ function checkTotals(
   laws.atMost(
     'bits moved ≤ memory cycles × bandwidth',
     moved.reduce((sum, name) => sum + counts[name]!, 0),
-    counts.memoryCycles! * dram.channels * dram.bytesPerCycle * 8,
+    counts.memoryCycles! * spattenMemory(config).bitsPerCycle,
   );
   laws.atMost('memory: busy ≤ cycles', counts.memoryCycles!, cycles);
   laws.atMost('tokens that are left ≤ tokens', counts.keptTokens!, counts.tokens!);
@@ -223,7 +225,6 @@ function remarks(
   const remarks = [
     'Attention only: projections and feed-forward parts run elsewhere, and a layer waits for the one before it.',
     `The published closed form gives ${counts.closedFormCycles} cycles, ${ratio(counts.closedFormCycles!, cycles)} of the ${cycles} here: it adds memory and arithmetic that overlap here, moves neither Q nor results, lets every row see every key, and no row through twice, as ${counts.flatRows} flat ones of ${counts.rows} are here.`,
-    'Off-chip memory is charged by the bit; its background and refresh power are not modelled.',
   ];
   if (decided < heads && config.fetch.lowBits > 0) {
     remarks.push(

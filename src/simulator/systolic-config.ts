@@ -4,6 +4,7 @@ import { DRAM_TYPES } from '../hardware/components/index.js';
 import { technologySchema } from '../hardware/presets.js';
 import type { Technology } from '../hardware/types.js';
 import type { ScaleSimConfig } from '../workload/scale-sim-config.js';
+import { memorySchema } from './memory/settings.js';
 import { CYCLE_CONVENTIONS, DATAFLOWS } from './systolic-counts.js';
 
 const natural = z.number().int().positive();
@@ -35,6 +36,7 @@ export const systolicSchema = z.strictObject({
     .positive()
     .optional()
     .describe('Off-chip bandwidth, operands per cycle, instead of the peak of the DRAM type'),
+  memory: memorySchema,
 });
 
 export type SystolicConfig = z.output<typeof systolicSchema>;

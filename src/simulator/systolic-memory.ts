@@ -6,6 +6,9 @@
  */
 import { dramBytesPerSecond } from '../hardware/components/index.js';
 import type { GemmLayer } from '../workload/types.js';
+import { BandwidthMemory } from './memory/bandwidth.js';
+import { memoryOf } from './memory/settings.js';
+import type { Memory } from './memory/types.js';
 import type { SystolicConfig } from './systolic-config.js';
 import type { SystolicCounts } from './systolic-counts.js';
 
@@ -17,7 +20,7 @@ export interface OffChipTraffic {
   readonly spills: number;
   readonly readBits: number;
   readonly writtenBits: number;
-  /** Cycles that the traffic takes at peak bandwidth. */
+  /** Cycles that the traffic takes of its own. */
   readonly cycles: number;
 }
 
@@ -40,9 +43,14 @@ export function offChipTraffic(
     spills,
     readBits,
     writtenBits,
-    cycles: Math.ceil((readBits + writtenBits) / bitsPerCycle(config)),
+    cycles: systolicMemory(config).cycles({ readBits, writtenBits }),
   };
 }
+
+export const systolicMemory = (config: SystolicConfig): Memory => memoryOf(config, plainMemory);
+
+const plainMemory = (config: SystolicConfig): Memory =>
+  new BandwidthMemory(bitsPerCycle(config), config.dram, config.technology);
 
 function bitsPerCycle({ bandwidthWordsPerCycle, operandBits, dram, technology }: SystolicConfig): number {
   if (bandwidthWordsPerCycle !== undefined) return bandwidthWordsPerCycle * operandBits;

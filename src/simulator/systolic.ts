@@ -9,9 +9,10 @@ import { attentionGemms } from '../workload/attention.js';
 import type { GemmLayer } from '../workload/types.js';
 import { ConservationLaws } from './conservation.js';
 import { type PartActivity, playRecords, resultOf, sumActions, sumCounts } from './engine.js';
+import { withMemory } from './memory/settings.js';
 import { type SystolicConfig, systolicSchema } from './systolic-config.js';
 import { type SystolicCounts, systolicCounts } from './systolic-counts.js';
-import { type OffChipTraffic, offChipTraffic } from './systolic-memory.js';
+import { type OffChipTraffic, offChipTraffic, systolicMemory } from './systolic-memory.js';
 import type { Machine, SimulationOptions, SimulationResult, TimelineLane, Workload } from './types.js';
 
 export const systolic: Machine<SystolicConfig> = {
@@ -102,7 +103,7 @@ export function systolicComposition(config: SystolicConfig): Composition {
     .add('ifmap SRAM', buffer(sram.ifmapKilobytes, edges.ifmap, operandBits))
     .add('filter SRAM', buffer(sram.filterKilobytes, edges.filter, operandBits))
     .add('ofmap SRAM', buffer(sram.ofmapKilobytes, edges.ofmap, accumulatorBits))
-    .add('DRAM', components.dram.cost({ type: config.dram }, technology));
+    .add('DRAM', systolicMemory(config).cost);
 }
 
 /** Elements that a word of each SRAM holds: the length of the array's edge that it feeds or drains. */
@@ -126,7 +127,7 @@ function actionsOf(config: SystolicConfig, { m, n }: GemmLayer, { counts, traffi
       read: (counts.ofmapReads + m * n + traffic.spills) / edges.ofmap,
       write: (counts.ofmapWrites + traffic.spills) / edges.ofmap,
     },
-    DRAM: { read: traffic.readBits, write: traffic.writtenBits },
+    DRAM: systolicMemory(config).actions(traffic),
   };
 }
 
@@ -175,7 +176,7 @@ function finish(config: SystolicConfig, { parts, first }: Played, name: string):
   const laws = new ConservationLaws(systolic.name);
   if (first) check(laws, totals);
   const elements = config.array.rows * config.array.columns;
-  return resultOf({
+  const result = resultOf({
     name,
     machine: systolic.name,
     configuration: config,
@@ -189,6 +190,7 @@ function finish(config: SystolicConfig, { parts, first }: Played, name: string):
     laws,
     remarks: remarks(totals.memoryCycles ?? 0, cycles),
   });
+  return withMemory(result, systolicMemory(config));
 }
 
 const LONGEST_TIMELINE = 64;
@@ -215,7 +217,7 @@ function remarks(memoryCycles: number, cycles: number): string[] {
   ];
   if (memoryCycles > cycles) {
     remarks.push(
-      `Off-chip traffic takes ${memoryCycles} cycles at peak bandwidth, more than the array’s ${cycles}: memory bounds this run.`,
+      `Off-chip traffic takes ${memoryCycles} cycles, more than the array’s ${cycles}: memory bounds this run.`,
     );
   }
   return remarks;

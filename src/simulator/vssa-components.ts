@@ -1,18 +1,10 @@
 /** What the variable-speed array and its surroundings are made of, and how a head's work uses each part. */
-import {
-  adder,
-  comparator,
-  divider,
-  dram,
-  exponentUnit,
-  multiplier,
-  register,
-  sram,
-} from '../hardware/components/index.js';
+import { adder, comparator, divider, exponentUnit, multiplier, register, sram } from '../hardware/components/index.js';
 import { type ActionCounts, Composition } from '../hardware/compose.js';
 import { combine, toCost } from '../hardware/cost.js';
 import type { ComponentCost } from '../hardware/types.js';
 import { isHalved, type VssaConfig } from './vssa-config.js';
+import { vssaMemory } from './vssa-memory.js';
 
 /** How often the parts worked. */
 export interface VssaActivity {
@@ -97,7 +89,7 @@ export function vssaComposition(config: VssaConfig): Composition {
       softmax.lanes,
     )
     .add('importance accumulators', importanceAccumulator(config), softmax.lanes);
-  if (config.dram !== 'none') composition.add('DRAM', dram.cost({ type: config.dram }, technology));
+  if (config.dram !== 'none') composition.add('DRAM', vssaMemory(config).cost);
   return composition;
 }
 
@@ -129,6 +121,8 @@ export function vssaActions(config: VssaConfig, activity: VssaActivity): ActionC
     'softmax divider': { divide: activity.rows },
     'softmax multipliers': { multiply: activity.scores },
     'importance accumulators': { add: activity.scores },
-    ...(config.dram !== 'none' && { DRAM: { read: activity.dramBitsRead, write: activity.dramBitsWritten } }),
+    ...(config.dram !== 'none' && {
+      DRAM: vssaMemory(config).actions({ readBits: activity.dramBitsRead, writtenBits: activity.dramBitsWritten }),
+    }),
   };
 }

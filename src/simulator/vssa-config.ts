@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { DRAM_TYPES } from '../hardware/components/index.js';
 import { technologySchema } from '../hardware/presets.js';
+import { memorySchema } from './memory/settings.js';
 
 const count = z.int().min(1);
 
@@ -65,6 +66,7 @@ export const vssaSchema = z.strictObject({
     .positive()
     .optional()
     .describe('Off-chip bandwidth, bits per cycle, instead of the peak of the DRAM type'),
+  memory: memorySchema,
 });
 
 export type VssaConfig = z.infer<typeof vssaSchema>;

@@ -1,10 +1,10 @@
 /** One attention head, or several like it in a stream, on the variable-speed array: whether it fits, its cycles, and how often each part works. */
-import { dramBytesPerSecond } from '../hardware/components/index.js';
 import type { Infeasible } from './types.js';
 import { type ArrayRun, addRuns, NO_RUN, playStream } from './vssa-array.js';
 import type { VssaActivity } from './vssa-components.js';
 import { isStreamed, type VssaConfig } from './vssa-config.js';
 import { estimateTiles } from './vssa-fast.js';
+import { vssaMemory } from './vssa-memory.js';
 import { total } from './vssa-reference.js';
 import { type HeadSizes, type HeadTiles, headTiles, tokenParts } from './vssa-tiles.js';
 
@@ -69,7 +69,9 @@ export function headOutcome(
   const softmaxCycles = Math.ceil(scores / config.softmax.lanes);
   const compute = Math.max(run.cycles, softmaxCycles);
   const transfer = transferOf(config, parts, sizes, heads);
-  const cycles = transfer.hidden ? Math.max(compute, transfer.cycles) : compute + transfer.cycles;
+  const cycles = transfer.hidden
+    ? Math.max(compute, transfer.cycles)
+    : compute + transfer.cycles + transfer.latencyCycles;
   const pes = config.array.rows * config.array.columns;
   const probabilityBits = config.probabilities.width === 'token' ? tokenBits : tokens * config.probabilities.bits;
   const perToken = sizes.headDim + sizes.valueDim;
@@ -179,18 +181,18 @@ function transferOf(
   { headDim, valueDim, pseudoBits }: HeadSizes,
   heads = 1,
 ) {
-  if (config.dram === 'none') return { cycles: 0, hidden: true, bitsRead: 0, bitsWritten: 0 };
+  if (config.dram === 'none') return { cycles: 0, latencyCycles: 0, hidden: true, bitsRead: 0, bitsWritten: 0 };
   const bits = total(parts) * config.array.peBits;
   const steps = parts.length * config.scaleBits;
   const pseudoValue = pseudoBits > 0 ? pseudoBits * valueDim + config.scaleBits : 0;
   const valueBits = bits * valueDim + steps + pseudoValue;
   const bitsRead = heads * (2 * (bits * headDim + steps) + valueBits);
   const bitsWritten = heads * (bits * valueDim + steps);
-  const bitsPerCycle =
-    config.bandwidthBitsPerCycle ?? (8 * dramBytesPerSecond(config.dram)) / config.technology.clockHertz;
+  const memory = vssaMemory(config);
   const half = (bytes: number) => (8 * bytes) / 2;
   return {
-    cycles: Math.ceil((bitsRead + bitsWritten) / bitsPerCycle),
+    cycles: memory.cycles({ readBits: bitsRead, writtenBits: bitsWritten }),
+    latencyCycles: Math.ceil(memory.latencyCycles),
     hidden: bits * headDim + steps <= half(config.buffers.keyBytes) && valueBits <= half(config.buffers.valueBytes),
     bitsRead,
     bitsWritten,

@@ -1,5 +1,6 @@
 /** The variable-speed array in other sizes. */
 import { resizedCount } from './equal.js';
+import { resizedMemory } from './memory/settings.js';
 import type { Sizing } from './types.js';
 import { vssaComposition } from './vssa-components.js';
 import type { VssaConfig } from './vssa-config.js';
@@ -25,6 +26,7 @@ export const vssaSizing: Sizing<VssaConfig> = {
         queryBytes: Math.ceil(buffers.queryBytes * taller),
         scoreBytes: Math.ceil(buffers.scoreBytes * taller),
       },
+      memory: resizedMemory(config.memory, larger),
       ...(bandwidthBitsPerCycle !== undefined && { bandwidthBitsPerCycle: bandwidthBitsPerCycle * larger }),
     };
   },

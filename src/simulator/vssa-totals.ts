@@ -1,10 +1,12 @@
 /** Sums of one simulation of the variable-speed array: parts, laws, waits, and the wavefront of an example tile. */
 import { ConservationLaws } from './conservation.js';
 import { Histogram, type PartActivity, resultOf, sumCounts } from './engine.js';
+import { withMemory } from './memory/settings.js';
 import type { SimulationResult, TimelineLane } from './types.js';
 import { type VssaActivity, vssaActions, vssaComposition } from './vssa-components.js';
 import { isStreamed, type VssaConfig } from './vssa-config.js';
 import type { Fidelity, HeadOutcome } from './vssa-head.js';
+import { vssaMemory } from './vssa-memory.js';
 import { referenceTile, type Tile } from './vssa-reference.js';
 import { type HeadSizes, headTiles, tokenParts } from './vssa-tiles.js';
 import { wavefronts } from './vssa-wavefront.js';
@@ -86,25 +88,26 @@ export class VssaTotals {
     this.#checkLaws(laws, counts);
     const stalls: Record<string, number> = {};
     for (const [count, kind] of Object.entries(STALLS)) if (count in counts) stalls[kind] = counts[count]!;
+    const result = resultOf({
+      name: this.name,
+      machine: 'vssa',
+      configuration: this.config,
+      fidelity: this.fidelity,
+      ...(this.fidelity === 'fast' && { cyclesError: this.#error() }),
+      cycles,
+      composition: vssaComposition(this.config),
+      parts,
+      utilisation: {
+        array: share(counts.partProducts!, cycles * array.rows * array.columns),
+        softmax: share(counts.softmaxCycles!, cycles),
+      },
+      histograms: { tokenBits: this.#tokenBits.bins },
+      timeline: this.#example === undefined ? [] : timeline(this.#example.tile, array.linkDepth),
+      laws,
+      remarks: this.#remarks(),
+    });
     return {
-      ...resultOf({
-        name: this.name,
-        machine: 'vssa',
-        configuration: this.config,
-        fidelity: this.fidelity,
-        ...(this.fidelity === 'fast' && { cyclesError: this.#error() }),
-        cycles,
-        composition: vssaComposition(this.config),
-        parts,
-        utilisation: {
-          array: share(counts.partProducts!, cycles * array.rows * array.columns),
-          softmax: share(counts.softmaxCycles!, cycles),
-        },
-        histograms: { tokenBits: this.#tokenBits.bins },
-        timeline: this.#example === undefined ? [] : timeline(this.#example.tile, array.linkDepth),
-        laws,
-        remarks: this.#remarks(),
-      }),
+      ...(this.config.dram === 'none' ? result : withMemory(result, vssaMemory(this.config))),
       timelineOf: 'the first steps of a tile, on the PEs of its diagonal',
       ...(this.#example !== undefined &&
         isMixed(this.#example.tile) && {
@@ -172,7 +175,7 @@ export class VssaTotals {
       'Ranking tokens by importance is taken to be free; summing importance up costs an addition per probability.',
       config.dram === 'none'
         ? 'Q, K and V are taken to be in the buffers already: no memory traffic is counted.'
-        : 'Memory traffic hides behind the previous head when the buffers hold two heads, and adds to it otherwise. DRAM energy is per bit moved; background power is not in it.',
+        : 'Memory traffic hides behind the previous head when the buffers hold two heads, and adds to it otherwise.',
     ];
     if (isStreamed(config))
       remarks.push('Tiles without a break are an extension beyond the published machine; see the setting stallRelief.');

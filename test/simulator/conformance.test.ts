@@ -3,8 +3,10 @@ import { readPreset } from '../../src/hardware/preset-files.js';
 import { presetConfig } from '../../src/hardware/presets.js';
 import { checkMachine, type MachineSubject } from '../../src/simulator/conformance.js';
 import { elector } from '../../src/simulator/elector.js';
+import { eyeriss } from '../../src/simulator/eyeriss.js';
 import { leopard } from '../../src/simulator/leopard.js';
 import { machines } from '../../src/simulator/registry.js';
+import { spatten } from '../../src/simulator/spatten.js';
 import { systolic } from '../../src/simulator/systolic.js';
 import { toex } from '../../src/simulator/toex.js';
 import type { Machine, SimulationResult, Workload } from '../../src/simulator/types.js';
@@ -90,6 +92,10 @@ test.each([
   [vssa, 'trace', { stallRelief: 'halved', probabilities: { width: 'fixed', bits: 8 } }],
   [systolic, 'gemms', { dataflow: 'os' }],
   [systolic, 'trace', { dataflow: 'is' }],
+  [systolic, 'gemms', { memory: { model: 'dram', preset: 'lpddr4-3200' } }],
+  [vssa, 'trace', { memory: { model: 'dram', preset: 'hbm2' } }],
+  [spatten, 'trace', { memory: { model: 'dram', preset: 'hbm2', channels: 32 } }],
+  [eyeriss, 'gemms', { memory: { model: 'dram' } }],
 ] as const)('$0.name on $1 keeps it with $2', async (machine, kind, config) => {
   const workload = workloadOf(machine as Machine, kind);
   const subject: MachineSubject = { config: { ...configOf(machine as Machine), ...config }, workload };

@@ -19,10 +19,8 @@ export const refreshShare = ({ timing: { rfc, refi } }: DramConfig): number => r
 /** Cycles from one burst of a stream to the next in the same channel, refresh aside, by the address map used. */
 export function streamSpacing(config: DramConfig): number {
   const { organisation, timing } = config;
-  const order = (config.addressMap.split('-') as Field[]).toReversed();
-  const below = (field: Field, other: Field) => order.indexOf(field) < order.indexOf(other);
-  // Where groups alternate below the columns, a burst waits for its neighbours only; else for the group's last one.
-  const alternate = organisation.bankGroups > 1 && below('group', 'column');
+  // Where groups alternate, a burst waits for its neighbours only; else for the group's last one.
+  const alternate = groupsAlternate(config);
   const apart = alternate
     ? Math.max(timing.ccdShort, timing.ccdLong / organisation.bankGroups)
     : organisation.bankGroups > 1
@@ -32,11 +30,25 @@ export function streamSpacing(config: DramConfig): number {
   const groups = alternate ? organisation.bankGroups : 1;
   // Rows that follow each other in one bank cannot be opened ahead.
   const elsewhere = (['bank', 'rank', 'group'] as const).some(
-    (field) => sizeOf(config, field) > 1 && below(field, 'row') && !(field === 'group' && alternate),
+    (field) => sizeOf(config, field) > 1 && isBelow(config, field, 'row') && !(field === 'group' && alternate),
   );
   if (elsewhere) return Math.max(apart, activateSpacing(config) / bursts);
   const row = Math.max(timing.rc, (bursts * groups - 1) * apart + timing.rtp + timing.rp + timing.rcdRead);
   return Math.max(apart, row / (bursts * groups));
+}
+
+/** Rows of a channel that a stream reads side by side. */
+export const openRowsOfStream = (config: DramConfig): number =>
+  groupsAlternate(config) ? config.organisation.bankGroups : 1;
+
+/** Whether neighbouring bursts lie in different bank groups. */
+const groupsAlternate = (config: DramConfig): boolean =>
+  config.organisation.bankGroups > 1 && isBelow(config, 'group', 'column');
+
+/** Whether a field stands at lower bits of an address than another. */
+function isBelow({ addressMap }: DramConfig, field: Field, other: Field): boolean {
+  const order = addressMap.split('-');
+  return order.indexOf(field) > order.indexOf(other);
 }
 
 /** Least cycles from one activate of a rank to the next, by tRRD_S and tFAW. */

@@ -1,0 +1,73 @@
+/** Machines that take a DRAM instead of a plain bandwidth. Laws and promises are held in conformance.test.ts. */
+import { describe, expect, test } from 'vitest';
+import { readPreset } from '../../../src/hardware/preset-files.js';
+import { presetConfig } from '../../../src/hardware/presets.js';
+import { eyeriss } from '../../../src/simulator/eyeriss.js';
+import { availableShare } from '../../../src/simulator/memory/stream.js';
+import { spatten } from '../../../src/simulator/spatten.js';
+import { systolic } from '../../../src/simulator/systolic.js';
+import type { Machine, SimulationResult, Workload } from '../../../src/simulator/types.js';
+import { vssa } from '../../../src/simulator/vssa.js';
+import { gaussianHead, traceOf } from '../heads.js';
+import { architecture, shuffledBits, tokenBitsTrace } from '../vssa-trace.js';
+import { preset } from './small-dram.js';
+
+const gemms = (): Workload => ({ kind: 'gemms', layers: [{ name: 'one', m: 8, n: 256, k: 256 }] });
+const heads = (): Workload => traceOf([gaussianHead({ tokens: 40, pruned: 0.7 })]);
+const widths = (): Workload =>
+  tokenBitsTrace(architecture(1), [{ sequence: 0, layer: 0, head: -1, bits: shuffledBits(9, 20, 5, 1) }]);
+
+/** Each with the count in which its memory's cycles stand, and settings that give it the peak of `lpddr4-3200`. */
+const MACHINES: readonly [Machine, () => Workload, string, (bytesPerCycle: number, clockHertz: number) => object][] = [
+  [systolic as Machine, gemms, 'memoryCycles', (bytes) => ({ bandwidthWordsPerCycle: bytes })],
+  [eyeriss as Machine, gemms, 'memoryCycles', (bytes, clock) => ({ dram: { bytesPerSecond: bytes * clock } })],
+  [vssa as Machine, widths, 'transferCycles', (bytes) => ({ bandwidthBitsPerCycle: 8 * bytes })],
+  [spatten as Machine, heads, 'memoryCycles', () => ({ dram: { type: 'lpddr4', channels: 1, bytesPerCycle: 13 } })],
+];
+
+describe.each(MACHINES.map((row) => [row[0].name, ...row] as const))('%s', (_, machine, workload, count, peak) => {
+  const base = presetConfig(readPreset(machine.presets[0]!), machine.schema) as {
+    technology: { clockHertz: number };
+  };
+  const memory = preset('lpddr4-3200');
+  const { clockHertz } = base.technology;
+  const run = async (change: object) =>
+    (await machine.simulate(machine.schema.parse({ ...base, ...change }), workload(), {
+      name: 'x',
+    })) as SimulationResult;
+  const plain = () => run(peak(12.8e9 / clockHertz, clockHertz));
+  const timed = () => run({ memory: { model: 'dram', preset: 'lpddr4-3200' } });
+
+  test('says which memory it had, and where its figures come from', async () => {
+    const result = await timed();
+    expect(result.remarks.join()).toContain('lpddr4-3200, timed as a DRAM');
+    expect(result.constants.map(({ name }) => name)).toContain('lpddr4-3200.config.timing.rfc');
+    expect((await plain()).remarks.join()).toContain('bytes per cycle, always');
+  });
+
+  test('waits for refresh and turn-around as well', async () => {
+    const [one, other] = [await plain(), await timed()];
+    expect(other.counts[count]!).toBeGreaterThan(one.counts[count]!);
+    // Short transfers turn the bus around often: what they lose is bounded by the gaps of each.
+    const { turn, wtrShort, cl } = memory.timing;
+    const gap = Math.ceil(((turn + wtrShort + cl + 8) * clockHertz) / memory.technology.clockHertz) + 1;
+    const transfers = 8;
+    expect(other.counts[count]!).toBeLessThan(one.counts[count]! / (0.95 * availableShare(memory)) + transfers * gap);
+  });
+
+  test('pays for commands, and for standby as long as it runs', async () => {
+    const result = await timed();
+    const { dynamicPicojoules, leakagePicojoules } = result.energy.find(({ component }) => component === 'DRAM')!;
+    expect(dynamicPicojoules).toBeGreaterThan(0);
+    const { activeMilliwatts, refreshPicojoules } = memory.energy;
+    const refresh = (refreshPicojoules * memory.technology.clockHertz) / memory.timing.refi;
+    const watts = memory.organisation.channels * (activeMilliwatts / 1e3 + refresh / 1e12);
+    expect(leakagePicojoules / 1e12).toBeCloseTo((watts * result.cycles) / clockHertz, 12);
+  });
+
+  test('grows its channels with it', () => {
+    const config = machine.schema.parse({ ...base, memory: { model: 'dram', preset: 'lpddr4-3200' } });
+    if (machine.sizing === undefined) return;
+    expect(machine.sizing.resized(config, 4)).toMatchObject({ memory: { channels: 8 } });
+  });
+});
