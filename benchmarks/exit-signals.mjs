@@ -25,7 +25,7 @@ const { layers, hidden, vocabulary, context } = config;
 const builder = new GraphBuilder(graph.name, graph);
 const exits = new ExitBuilder(builder, decoderExits(graph), { candidates: vocabulary, confidence: 'gap' });
 const states = Array.from({ length: layers }, (_, layer) => exits.normed(layer));
-const logits = states.map((state) => exits.logits(state));
+const logits = Array.from({ length: layers }, (_, layer) => exits.logits(layer));
 const session = await Session.create(withOutputs(builder.finish(), [...states, ...logits]));
 
 const size = SEQUENCES * context * layers;

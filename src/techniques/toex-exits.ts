@@ -87,13 +87,13 @@ export class ExitBuilder {
   logits(layer: number): string {
     const known = this.#logits.get(layer);
     if (known !== undefined) return known;
-    const logits = this.b.matmul(this.#normedRows(layer), this.#transposed);
+    const logits = this.b.matmul(this.normed(layer), this.#transposed);
     this.#logits.set(layer, logits);
     return logits;
   }
 
   /** Rows as the output embedding reads them: [batch, tokens, hidden]. */
-  #normedRows(layer: number): string {
+  normed(layer: number): string {
     const known = this.#normed.get(layer);
     if (known !== undefined) return known;
     const { hidden, norm } = this.exits;
@@ -111,7 +111,7 @@ export class ExitBuilder {
   light(layer: number): ExitCheck {
     const { b } = this;
     this.#light ??= b.constant(lightEmbedding(b.initializers.get(this.exits.embedding)!), 'toex.light');
-    const coarse = b.matmul(this.#normedRows(layer), this.#light);
+    const coarse = b.matmul(this.normed(layer), this.#light);
     const count = b.ints([this.options.candidates]);
     const candidates = b.node('TopK', [coarse, count], 2, { axis: int(-1) })[1]!;
     const exact = b.op('GatherElements', [this.logits(layer), candidates], { axis: int(-1) });
