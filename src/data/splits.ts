@@ -25,15 +25,18 @@ export interface RawParts {
 
 /** Where the source has no test split: this share of its training examples. */
 const TEST_SHARE = 0.2;
-/** Where the source has no validation split: this share of the training examples that are left. */
+/** Where the source has no validation split: this share of the training examples that are left, or as many as are asked for. */
 const VALIDATION_SHARE = 0.1;
+/** But never more than this share. */
+const VALIDATION_MOST = 0.5;
 
 type SplitName = 'train' | 'validation' | 'test';
 const SPLITS: readonly SplitName[] = ['train', 'validation', 'test'];
 
 /**
  * Cleans, de-duplicates, splits and orders a data set. The order of each split depends on the seed only, and every
- * prefix has the classes in nearly their overall proportions, so smaller sizes are prefixes of larger ones.
+ * prefix has the classes in nearly their overall proportions, so smaller sizes are prefixes of larger ones, as
+ * long as no more validation examples are asked for than are held out anyway.
  * @throws TANDEM_DATA_INVALID when fewer than two classes are left, TANDEM_CONFIG_INVALID when a size exceeds its split
  */
 export function assemble(
@@ -47,7 +50,7 @@ export function assemble(
   let train = shuffledByClass(parts.train, random);
   let { validation, test } = parts;
   if (!test) [test, train] = cut(train, TEST_SHARE);
-  if (!validation) [validation, train] = cut(train, VALIDATION_SHARE);
+  if (!validation) [validation, train] = cut(train, validationShare(train, sizes.validation));
   const full = { train: train.flat(), validation, test };
   const used = {} as Record<SplitName, Example[]>;
   for (const split of SPLITS) used[split] = prefix(facts.name, split, proportional(full[split], random), sizes[split]);
@@ -112,6 +115,13 @@ function deduplicate(raw: RawParts): { parts: RawParts; remarks: string[] } {
     parts: { train, validation, test },
     remarks: remarks.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`),
   };
+}
+
+function validationShare(groups: readonly Example[][], asked = 0): number {
+  const examples = groups.flat().length;
+  // Every class may be rounded down by half an example.
+  const needed = asked > VALIDATION_SHARE * examples ? (asked + groups.length / 2) / examples : 0;
+  return Math.min(VALIDATION_MOST, Math.max(VALIDATION_SHARE, needed));
 }
 
 function requireTwoClasses({ name, classes, source }: DatasetFacts, train: readonly Example[]): void {

@@ -34,6 +34,7 @@ class Descent implements Sampling {
   readonly #joint = { kept: 0, stride: 0.5 };
   /** Dimensions still to look at in this round. */
   #round: number[] = [];
+  #first = true;
   /** What was asked for last. */
   #move: 'joint' | 'other' | { readonly dimension: number } = 'other';
   #exchanges: Point[] = [];
@@ -90,11 +91,17 @@ class Descent implements Sampling {
     this.#joint.stride /= 2;
   }
 
-  /** A stride along each dimension in turn, in an order of its own each round. */
+  /**
+   * A stride along each dimension in turn: in the space's order at first, since what it names first weighs on all that
+   * follows, then in an order of its own each round.
+   */
   #singleMove(): Point | undefined {
     for (;;) {
       if (this.#round.length === 0) {
-        this.#round = shuffled([...this.#strides.keys()], this.random).filter((at) => this.#strides[at]! > 0);
+        const all = [...this.#strides.keys()];
+        const order = this.#first ? all.toReversed() : shuffled(all, this.random);
+        this.#first = false;
+        this.#round = order.filter((at) => this.#strides[at]! > 0);
         if (this.#round.length === 0) return undefined;
       }
       const dimension = this.#round.pop()!;

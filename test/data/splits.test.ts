@@ -17,6 +17,15 @@ describe('assembling a data set', () => {
     expect([count(set.train, 0), count(set.train, 1)]).toEqual([72, 36]);
   });
 
+  it('holds more of the training examples out for validation when more are asked for, but never more than half', () => {
+    const all = examples([90, 30]);
+    const load = (validation: number) => assemble(facts, { train: all }, { seed: 1, sizes: { validation } });
+    const { train, validation, test } = load(40);
+    // 24 are the test's; of the other 96, 41 are held out, since classes are rounded, and 40 of these taken.
+    expect([train.length + validation.length, validation.length, test.length]).toEqual([95, 40, 24]);
+    expect(() => load(49)).toThrow('has 48 validation examples; 49 were asked for');
+  });
+
   it('puts every text into exactly one split, whatever the classes and the seed', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(30), { minLength: 2, maxLength: 3 }), fc.integer(), (counts, seed) => {
