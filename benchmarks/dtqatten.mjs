@@ -3,14 +3,25 @@
 // Usage: npm run build && node benchmarks/dtqatten.mjs RUN-FOLDER …
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'csv-parse/sync';
+import { mean, sampleStandardDeviation } from 'simple-statistics';
 import { bestSoFar, interval } from '../dist/report/over-seeds.js';
 import { formatTable } from '../dist/report/tables.js';
 
-const runs = process.argv.slice(2).map((folder) => JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')));
+const folders = process.argv.slice(2);
+const runs = folders.map((folder) => JSON.parse(readFileSync(join(folder, 'result.json'), 'utf8')));
 const tasks = [...new Set(runs.map(({ data }) => data.name))];
 /** The run that has the rival too. */
 const main = (task) =>
   runs.find(({ data, rivals }) => data.name === task && rivals) ?? runs.find(({ data }) => data.name === task);
+/** Points of accuracy lost on the test split, with the 95 % interval of paired differences (normal). */
+const lost = (run) => {
+  const folder = folders[runs.indexOf(run)];
+  const data = parse(readFileSync(join(folder, 'predictions.csv')), { columns: true });
+  const differences = data.map(({ label, baseline, adapted }) => 100 * ((baseline === label) - (adapted === label)));
+  const error = (1.96 * sampleStandardDeviation(differences)) / Math.sqrt(differences.length);
+  return `${mean(differences).toFixed(2)} ± ${error.toFixed(2)}`;
+};
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const machine = (run, name) => run.machines.find((one) => one.name === name && one.feasible);
 const seconds = ({ cycles, clockHertz }) => cycles / clockHertz;
@@ -44,6 +55,7 @@ print(
       test: accuracy.examples,
       baseline: percent(accuracy.baseline, 2),
       dtqatten: percent(accuracy.adapted, 2),
+      'points lost': lost(main(task)),
       ...(rivals && { spatten: percent(rivals[0].accuracy, 2) }),
       'dtqatten, tokens by layer': left(widthShares),
       validation: data.validation,
@@ -70,8 +82,8 @@ for (const own of ['vssa', 'vssa-halved', 'vssa-layerwise']) {
   }));
   const means = others.map((_, at) => {
     const known = rows.flatMap(({ gains }) => gains[at] ?? []);
-    const mean = (of) => known.reduce((sum, one) => sum + one[of], 0) / known.length;
-    return `${mean('time').toFixed(2)}× ${mean('energy').toFixed(2)}×`;
+    const average = (of) => mean(known.map((one) => one[of])).toFixed(2);
+    return `${average('time')}× ${average('energy')}×`;
   });
   print(`${own}: time and energy of the others over its own`, [
     ...shown,
