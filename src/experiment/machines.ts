@@ -8,7 +8,7 @@ import { isRecord, type Path } from '../settings/schema-walk.js';
 import { applySet, setAt, splitSetting, withSettings } from '../settings/set.js';
 import { type Places, validateSettings } from '../settings/validate.js';
 import { parseAccelTranConfig } from '../simulator/elector/acceltran-config.js';
-import { madeEqual } from '../simulator/equal.js';
+import { type Equality, madeEqual } from '../simulator/equal.js';
 import { machines } from '../simulator/registry.js';
 import { systolicFromScaleSim } from '../simulator/systolic-config.js';
 import type { Machine } from '../simulator/types.js';
@@ -161,7 +161,8 @@ export function resolveMachines(
   };
 }
 
-function madeEqualToFirst(machines: readonly ResolvedMachine[], equal: 'area' | 'multipliers'): ResolvedMachine[] {
+/** All machines at the size of the first one. @throws TANDEM_CONFIG_INVALID for one that has no size near it */
+export function madeEqualToFirst(machines: readonly ResolvedMachine[], equal: Equality): ResolvedMachine[] {
   const [first] = machines;
   const sized = ({ machine, config }: ResolvedMachine) => ({ machine: machineNamed(machine), config });
   return machines.map((one) => {

@@ -13,7 +13,7 @@ export const spattenSchema = z.strictObject({
     .max(65536)
     .default(512)
     .describe(
-      'Multipliers of each of the two arrays, Q·Kᵀ and P·V; a head of width d works on multipliers / d keys a cycle',
+      'Multipliers of each of the two arrays, Q·Kᵀ and P·V; a head of width d works on multipliers / d keys a cycle, a wider one takes several cycles a key',
     ),
   softmaxUnits: count.max(4096).default(8).describe('Scores that softmax takes a cycle'),
   datapathBits: z
@@ -103,6 +103,12 @@ export const spattenSchema = z.strictObject({
 
 export type SpattenConfig = z.output<typeof spattenSchema>;
 
-/** Keys that an array works on a cycle; 0 when a head is wider than the array. */
-export const keysPerCycle = (config: Pick<SpattenConfig, 'multipliers'>, headWidth: number): number =>
-  Math.floor(config.multipliers / headWidth);
+/** Cycles of an array over so many keys: as many keys side by side as fit, or several passes for a head wider than the array. */
+export function arrayCycles(
+  { multipliers }: Pick<SpattenConfig, 'multipliers'>,
+  headWidth: number,
+  keys: number,
+): number {
+  if (headWidth > multipliers) return keys * Math.ceil(headWidth / multipliers);
+  return Math.ceil(keys / Math.floor(multipliers / headWidth));
+}

@@ -1,5 +1,5 @@
 /** What a layer does on SpAtten: cycles of each stage and of memory, elements moved, and operations. */
-import { keysPerCycle, type SpattenConfig } from './spatten-config.js';
+import { arrayCycles, type SpattenConfig } from './spatten-config.js';
 import { spattenMemory } from './spatten-memory.js';
 import { publishedCycles } from './spatten-published.js';
 import { type RowCycles, type Schedule, type ScheduledHead, scheduleLayer } from './spatten-schedule.js';
@@ -50,8 +50,7 @@ const readCycles = (config: SpattenConfig, bits: number): number =>
 function headRun(config: SpattenConfig, work: HeadWork) {
   const { queries, keys, headWidth, valueWidth, decisions } = work;
   const { fetch, softmaxUnits, topK } = config;
-  const keyParallel = keysPerCycle(config, headWidth);
-  const valueParallel = keysPerCycle(config, valueWidth);
+  const keyCycles = (keys: number) => arrayCycles(config, headWidth, keys);
   const seconds: RowCycles[] = [];
   let localComparisons = 0;
   let localCycles = 0;
@@ -61,13 +60,13 @@ function headRun(config: SpattenConfig, work: HeadWork) {
     const rounds = quickSelectRounds(visible, values, config.topK.seed + row);
     const local = topKCycles(
       { length: visible, kept: values, rounds },
-      { parallelism: topK.parallelism, width: keyParallel },
+      { parallelism: topK.parallelism, movedIn: keyCycles },
     );
     localComparisons += rounds.reduce((sum, one) => sum + one, 0);
     localCycles += local;
-    const key = Math.ceil(visible / keyParallel);
+    const key = keyCycles(visible);
     const softmax = Math.ceil(visible / softmaxUnits);
-    const full: RowCycles = [key, softmax, local, Math.ceil(values / valueParallel)];
+    const full: RowCycles = [key, softmax, local, arrayCycles(config, valueWidth, values)];
     if (!flat) return full;
     seconds.push(full);
     return [key, softmax, 0, 0];
@@ -156,7 +155,7 @@ function globalTopK({ topK: { parallelism, seed } }: SpattenConfig, length: numb
   const rounds = quickSelectRounds(length, kept, seed);
   return {
     rounds,
-    cycles: topKCycles({ length, kept, rounds }, { parallelism, width: parallelism }),
+    cycles: topKCycles({ length, kept, rounds }, { parallelism, movedIn: (values) => Math.ceil(values / parallelism) }),
     comparisons: rounds.reduce((sum, one) => sum + one, 0),
   };
 }

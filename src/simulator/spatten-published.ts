@@ -54,10 +54,14 @@ export const PUBLISHED_PIPELINE = KEY_PRODUCT + SOFTMAX + BYPASS + VALUE_PRODUCT
 const ROUND = 1 + 1 + 1 + 1;
 
 const parallelism = ({ multipliers }: PublishedParameters, { headWidth }: PublishedHead) =>
-  Math.floor(multipliers / headWidth);
+  Math.max(1, Math.floor(multipliers / headWidth));
 
 const batches = (parameters: PublishedParameters, head: PublishedHead) =>
   Math.ceil(head.keys / parallelism(parameters, head));
+
+/** Array cycles of a batch: 1 as published; a head wider than the array, which the published program cannot have, takes more. */
+const passes = ({ multipliers }: PublishedParameters, { headWidth }: PublishedHead) =>
+  Math.ceil(headWidth / multipliers);
 
 /** Widths are stored as bytes above 8 bits, and at 6. */
 const storedBits = (bits: number) => (bits === 6 || bits > 8 ? 8 : bits);
@@ -73,19 +77,21 @@ function topKCycles(parameters: PublishedParameters, head: PublishedHead): numbe
   if (!head.topK) return 0;
   const { kept, rounds } = head.topK;
   const selecting = rounds.reduce((sum, length) => sum + Math.floor(length / parameters.topKParallelism) + ROUND, 0);
-  return batches(parameters, head) + selecting + Math.ceil(kept / parallelism(parameters, head));
+  const moved = batches(parameters, head) + Math.ceil(kept / parallelism(parameters, head));
+  return moved * passes(parameters, head) + selecting;
 }
 
-/** Cycles of a layer of at least one head; no head may be wider than the array. The drain is the last head's. */
+/** Cycles of a layer of at least one head. The drain is the last head's. */
 export function publishedCycles(parameters: PublishedParameters, heads: readonly PublishedHead[]): PublishedCycles {
   let dram = 0;
   let fill = 0;
   let topK = 0;
   for (const head of heads) {
     dram += transactions(parameters, head, head.keyBits) + transactions(parameters, head, head.valueBits);
-    fill += head.sentenceLength * batches(parameters, head);
+    fill += head.sentenceLength * batches(parameters, head) * passes(parameters, head);
     topK += topKCycles(parameters, head);
   }
-  const drain = PUBLISHED_PIPELINE + batches(parameters, heads[heads.length - 1]!);
+  const last = heads[heads.length - 1]!;
+  const drain = PUBLISHED_PIPELINE + batches(parameters, last) * passes(parameters, last);
   return { dram, fill, drain, topK, total: dram + fill + drain + topK };
 }

@@ -26,12 +26,12 @@ export function quickSelectRounds(length: number, kept: number, seed: number): n
   }
 }
 
-/** Cycles of the engine: filled `width` values a cycle, compared `parallelism` a cycle and 4 cycles a round, drained. */
+/** Cycles of the engine: filled in `movedIn(length)`, compared `parallelism` a cycle and 4 cycles a round, drained. */
 export function topKCycles(
   { length, kept, rounds }: { readonly length: number; readonly kept: number; readonly rounds: readonly number[] },
-  { parallelism, width }: { readonly parallelism: number; readonly width: number },
+  { parallelism, movedIn }: { readonly parallelism: number; movedIn(values: number): number },
 ): number {
   if (rounds.length === 0) return 0;
   const selecting = rounds.reduce((sum, one) => sum + Math.ceil(one / parallelism) + 4, 0);
-  return Math.ceil(length / width) + selecting + Math.ceil(kept / width);
+  return movedIn(length) + selecting + movedIn(kept);
 }

@@ -54,7 +54,7 @@ async function collect(config: SpattenConfig, workload: Workload, options: Simul
 }
 
 function misfit(config: SpattenConfig, { layers }: Work, name: string): Infeasible | undefined {
-  const { multipliers, buffers } = config;
+  const { buffers } = config;
   const largest = (of: (head: LayerWork['heads'][number]) => number) =>
     layers.reduce((most, { heads }) => heads.reduce((one, head) => Math.max(one, of(head)), most), 0);
   const over = (resource: string, demand: number, bound: number, unit: string, setting: string) =>
@@ -70,7 +70,6 @@ function misfit(config: SpattenConfig, { layers }: Work, name: string): Infeasib
           unit,
           levers: [`${setting} ≥ ${demand}`],
         };
-  const width = largest(({ headWidth, valueWidth }) => Math.max(headWidth, valueWidth));
   const keys = bufferBytes(
     config,
     largest((head) => head.keys * head.headWidth),
@@ -80,7 +79,6 @@ function misfit(config: SpattenConfig, { layers }: Work, name: string): Infeasib
     largest((head) => head.keys * head.valueWidth),
   );
   return (
-    over('multipliers of an array', width, multipliers, 'elements of a head', 'multipliers') ??
     over('K buffer', keys, buffers.keyBytes, 'bytes', 'buffers.keyBytes') ??
     over('V buffer', values, buffers.valueBytes, 'bytes', 'buffers.valueBytes')
   );

@@ -198,6 +198,16 @@ describe('tandem simulate', () => {
     expect(stderr).toContain('requests.txt:2');
   });
 
+  it('resizes machines to the first one where asked', async () => {
+    const args = ['simulate', '--preset', 'spatten', '--preset', 'spatten-1-8', '--trace', await trace()];
+    const areas = async (...more: string[]) => {
+      const { stdout } = await tandem(...args, ...more, '--format', 'json');
+      return JSON.parse(stdout).map((one: { areaRatio: number }) => one.areaRatio);
+    };
+    const [unequal, equal] = [(await areas())[1], (await areas('--equal', 'area'))[1]];
+    expect(Math.abs(Math.log(equal))).toBeLessThan(Math.abs(Math.log(unequal)) / 2);
+  });
+
   it('gives a preset simulated twice two names', async () => {
     const presets = ['--preset', 'leopard-ae', '--preset', 'leopard-ae'];
     const { stdout } = await tandem('simulate', ...presets, '--trace', await trace(), '--format', 'csv');

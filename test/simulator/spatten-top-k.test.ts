@@ -18,7 +18,9 @@ test('every round looks at fewer values, the first one at all', () => {
 
 test('keeping all, or one of one, needs no engine', () => {
   expect(quickSelectRounds(5, 5, 1)).toEqual([]);
-  expect(topKCycles({ length: 5, kept: 5, rounds: [] }, { parallelism: 4, width: 4 })).toBe(0);
+  expect(
+    topKCycles({ length: 5, kept: 5, rounds: [] }, { parallelism: 4, movedIn: (values) => Math.ceil(values / 4) }),
+  ).toBe(0);
 });
 
 /** Mean number of values looked at, by the recurrence over the first pivot. */
@@ -50,5 +52,10 @@ test.each([
 });
 
 test('cycles are filling, rounds and draining', () => {
-  expect(topKCycles({ length: 40, kept: 10, rounds: [40, 12] }, { parallelism: 16, width: 8 })).toBe(5 + 7 + 5 + 2);
+  expect(
+    topKCycles(
+      { length: 40, kept: 10, rounds: [40, 12] },
+      { parallelism: 16, movedIn: (values) => Math.ceil(values / 8) },
+    ),
+  ).toBe(5 + 7 + 5 + 2);
 });

@@ -7,6 +7,7 @@ import { writable } from '../../experiment/file-errors.js';
 import {
   accelTranRequest,
   type MachineRequest,
+  madeEqualToFirst,
   type ResolvedMachine,
   resolveMachine,
   scaleSimRequest,
@@ -29,6 +30,7 @@ import { writeRendered } from '../../report/files.js';
 import { renderSimulation } from '../../report/report.js';
 import type { TableFormat } from '../../report/tables.js';
 import type { Path } from '../../settings/schema-walk.js';
+import { EQUALITIES, type Equality } from '../../simulator/equal.js';
 import type { CliContext } from '../context.js';
 import { collect, formatOption, outOption, setOption } from '../options.js';
 import { infeasibilities, simulationText } from '../results.js';
@@ -46,6 +48,7 @@ interface Options {
   readonly model?: string;
   readonly requests?: string;
   readonly pairs?: string;
+  readonly equal?: Equality;
   readonly fidelity?: 'cycle' | 'fast';
   readonly out?: string;
   readonly format: TableFormat;
@@ -98,6 +101,11 @@ export function simulateCommand(context: CliContext): Command {
       ).conflicts(['trace', 'gemms', 'topology', 'model', 'requests', 'preset', 'config', 'out']),
     )
     .addOption(
+      new Option('--equal <size>', 'resize all machines to the area, or the multipliers, of the first one').choices(
+        EQUALITIES,
+      ),
+    )
+    .addOption(
       new Option('--fidelity <fidelity>', 'cycle: play every value; fast: closed form').choices(['cycle', 'fast']),
     )
     .addOption(outOption('also write simulation.json, report.html and figures there'))
@@ -109,7 +117,8 @@ export function simulateCommand(context: CliContext): Command {
       }
       if (options.out !== undefined) await refuseRun(options.out);
       const source = await workload(options);
-      const machines = uniquelyNamed(requestedMachines(options));
+      const asNamed = uniquelyNamed(requestedMachines(options));
+      const machines = options.equal ? madeEqualToFirst(asNamed, options.equal) : asNamed;
       const run = { progress: context.progress, signal: context.signal };
       const outcomes = await simulateMachines(machines, source, run, options.fidelity);
       context.progress.stop();
