@@ -4,7 +4,6 @@ import {
   adderTree,
   comparator,
   divider,
-  dram,
   exponentUnit,
   mac,
   multiplier,
@@ -13,6 +12,7 @@ import {
 } from '../hardware/components/index.js';
 import { type ActionCounts, Composition } from '../hardware/compose.js';
 import type { ToexConfig } from './toex-config.js';
+import { toexMemory } from './toex-memory.js';
 import type { Activity } from './toex-operations.js';
 
 /** Counters of the candidate selector's histogram, one for each leading pattern of a coarse score; assumed. */
@@ -70,7 +70,7 @@ export function toexComponents(config: ToexConfig): Composition {
       .add('selector comparators', comparator.cost({ bits: activationBits }, technology), exit.selectorLanes);
     if (exit.lightEmbedding === 'chip') composition.add('light output embedding', memory(exit.lightBytes, wide.light));
   }
-  return composition.add('DRAM', dram.cost({ type: config.dram }, technology));
+  return composition.add('DRAM', toexMemory(config).cost);
 }
 
 /** Bytes over the memory interface, by direction. */
@@ -138,6 +138,6 @@ export function toexActions(config: ToexConfig, activity: Activity): ActionCount
         'light output embedding': { read: (8 * activity.lightEmbeddingBytes) / wide.light },
       }),
     }),
-    DRAM: { read: 8 * traffic.read, write: 8 * traffic.written },
+    DRAM: toexMemory(config).actions({ readBits: 8 * traffic.read, writtenBits: 8 * traffic.written }),
   };
 }

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { DRAM_TYPES } from '../hardware/components/index.js';
 import { technologySchema } from '../hardware/presets.js';
+import { memorySchema } from './memory/settings.js';
 
 const count = z.int().min(1);
 const bits = z.int().min(1).max(32);
@@ -112,6 +113,7 @@ export const toexSchema = z.strictObject({
     .positive()
     .optional()
     .describe('Off-chip bandwidth, bytes per cycle, instead of the peak of the DRAM type'),
+  memory: memorySchema,
 });
 
 export type ToexConfig = z.output<typeof toexSchema>;

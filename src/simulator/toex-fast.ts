@@ -3,8 +3,8 @@
  * its cycles, from where memory and units stand, memory being at most the two tiles of the stream buffer ahead. Heads of
  * attention are taken together, and cycles are not rounded.
  */
+import type { MemoryTiming } from './toex-memory.js';
 import type { Operation } from './toex-operations.js';
-import type { MemoryTiming } from './toex-schedule.js';
 
 export class Estimate {
   /** Until when the memory port is taken. */
@@ -12,10 +12,12 @@ export class Estimate {
   /** When the last tile was used, and the one before it; nothing is read before `#decided`. */
   #used = 0;
   #usedBefore = 0;
-  #decided = 0;
+  #decided: number;
   #done = 0;
 
-  constructor(readonly timing: MemoryTiming) {}
+  constructor(readonly timing: MemoryTiming) {
+    this.#decided = timing.latencyCycles;
+  }
 
   get end(): number {
     return this.#done;
@@ -26,8 +28,8 @@ export class Estimate {
     const work = workOf(operation);
     if (read > 0) this.#stream(read, work, this.#tilesOf(operation));
     else this.#done += work;
-    if (write > 0) this.#port = Math.max(this.#port, this.#done) + write / this.timing.bytesPerCycle;
-    if (decides) this.#decided = this.#done;
+    if (write > 0) this.#port = Math.max(this.#port, this.#done) + this.timing.writeCycles(write);
+    if (decides) this.#decided = this.#done + this.timing.latencyCycles;
   }
 
   finish(): number {

@@ -1,5 +1,4 @@
 /** One configuration's way through a trace: plays its sequences one after the other, and sums up by part. */
-import { dramBytesPerSecond } from '../hardware/components/index.js';
 import type { ExitChecks } from '../trace/exits.js';
 import type { TokenExitsRecord } from '../trace/types.js';
 import { Histogram } from './engine.js';
@@ -8,10 +7,11 @@ import { Controller, type Step, stepsOf } from './toex-controller.js';
 import { checkOperations, finalOperations, inputOperation } from './toex-exit.js';
 import { Estimate } from './toex-fast.js';
 import { layerOperations, passTokens } from './toex-layer.js';
+import { type MemoryTiming, memoryTiming } from './toex-memory.js';
 import { type Decoder, sum } from './toex-model.js';
 import { type Activity, bytesOf, noActivity, type Operation } from './toex-operations.js';
 import { Recorder } from './toex-recorder.js';
-import { type MemoryTiming, Schedule, type Waits } from './toex-schedule.js';
+import { Schedule, type Waits } from './toex-schedule.js';
 
 /** Activity and time of one part of the work. */
 export interface Part {
@@ -73,11 +73,7 @@ export class ToexRun {
     const layers = decoder.layers.map((_, index) => part(`layer ${index + 1}`));
     this.parts = [this.#input, ...layers, this.#checks, this.#logits];
     this.#most = passTokens(config, decoder);
-    const { technology, dram, buffers, bandwidthBytesPerCycle } = config;
-    this.timing = {
-      bytesPerCycle: bandwidthBytesPerCycle ?? dramBytesPerSecond(dram) / technology.clockHertz,
-      tileBytes: Math.floor(buffers.streamBytes / 2),
-    };
+    this.timing = memoryTiming(config);
   }
 
   play(record: TokenExitsRecord): void {

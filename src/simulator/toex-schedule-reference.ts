@@ -1,6 +1,6 @@
 /** The schedule of toex-schedule.ts, played cycle by cycle: slow, and plain enough to check by reading. */
+import type { MemoryTiming } from './toex-memory.js';
 import { ENGINE, type Operation, SPECIAL, type Unit } from './toex-operations.js';
-import type { MemoryTiming } from './toex-schedule.js';
 
 /** A unit's work on one tile, or on none. */
 interface Task {
@@ -19,20 +19,26 @@ interface Task {
 export function referenceSchedule(operations: readonly Operation[], timing: MemoryTiming): number {
   const tasks = tasksOf(operations, timing);
   const streamed = tasks.flatMap(({ load }, index) => (load > 0 ? [index] : []));
-  const [done, fetched] = [new Set<number>(), new Set<number>()];
+  /** When each task that is done was. */
+  const done = new Map<number, number>();
+  const fetched = new Set<number>();
+  let cycle = 0;
   const queues = [0, 1, 2].map((unit) => tasks.flatMap((task, index) => (task.unit === unit ? [index] : [])));
   const running: ({ task: number; left: number } | undefined)[] = [undefined, undefined, undefined];
   let port: { fetches: number | undefined; left: number } | undefined;
   let nextFetch = 0;
   const writes: number[] = [];
-  const all = (indices: readonly number[], set: Set<number>) => indices.every((index) => set.has(index));
+  const all = (indices: readonly number[]) => indices.every((index) => done.has(index));
+  /** The memory's latency after what a request had to wait for. */
+  const arrives = (after: readonly number[]) =>
+    all(after) && cycle >= Math.max(0, ...after.map((index) => done.get(index)!)) + timing.latencyCycles;
 
   const finishUnits = (): boolean => {
     let changed = false;
     for (const unit of [0, 1, 2]) {
       const current = running[unit];
       if (current?.left !== 0) continue;
-      done.add(current.task);
+      done.set(current.task, cycle);
       const { write } = tasks[current.task]!;
       if (write > 0) writes.push(write);
       running[unit] = undefined;
@@ -46,7 +52,7 @@ export function referenceSchedule(operations: readonly Operation[], timing: Memo
       const next = queues[unit]![0];
       if (running[unit] || next === undefined) continue;
       const { after, load, cycles } = tasks[next]!;
-      if (!all(after, done) || (load > 0 && !fetched.has(next))) continue;
+      if (!all(after) || (load > 0 && !fetched.has(next))) continue;
       queues[unit]!.shift();
       running[unit] = { task: next, left: cycles };
       changed = true;
@@ -64,14 +70,14 @@ export function referenceSchedule(operations: readonly Operation[], timing: Memo
     const write = writes.shift();
     const next = streamed[nextFetch];
     if (write !== undefined) port = { fetches: undefined, left: write };
-    else if (next !== undefined && hasRoom(nextFetch) && all(tasks[next]!.fetchAfter, done)) {
+    else if (next !== undefined && hasRoom(nextFetch) && arrives(tasks[next]!.fetchAfter)) {
       port = { fetches: next, left: tasks[next]!.load };
       nextFetch++;
     }
   };
   const hasRoom = (at: number): boolean => at < 2 || done.has(streamed[at - 2]!);
 
-  for (let cycle = 0; ; cycle++) {
+  for (; ; cycle++) {
     for (let changed = true; changed; ) changed = [finishUnits(), finishPort(), startUnits()].some(Boolean);
     startPort();
     if (done.size === tasks.length && !port) return cycle;
@@ -80,9 +86,8 @@ export function referenceSchedule(operations: readonly Operation[], timing: Memo
   }
 }
 
-function tasksOf(operations: readonly Operation[], { bytesPerCycle, tileBytes }: MemoryTiming): Task[] {
+function tasksOf(operations: readonly Operation[], { readCycles, writeCycles, tileBytes }: MemoryTiming): Task[] {
   const tasks: Task[] = [];
-  const cyclesOf = (bytes: number) => Math.ceil(bytes / bytesPerCycle);
   let [before, decision]: [number[], number[]] = [[], []];
   const add = (unit: Unit, cycles: number, read: number, after: number[], write = 0): number[] => {
     const tiles = Math.max(1, Math.ceil(read / tileBytes));
@@ -92,7 +97,7 @@ function tasksOf(operations: readonly Operation[], { bytesPerCycle, tileBytes }:
       tasks.push({
         unit,
         cycles: last ? cycles - (tiles - 1) * each : each,
-        load: read === 0 ? 0 : cyclesOf(last ? read - (tiles - 1) * tileBytes : tileBytes),
+        load: read === 0 ? 0 : readCycles(last ? read - (tiles - 1) * tileBytes : tileBytes),
         after,
         fetchAfter: decision,
         write: last ? write : 0,
@@ -101,7 +106,7 @@ function tasksOf(operations: readonly Operation[], { bytesPerCycle, tileBytes }:
     return [tasks.length - 1];
   };
   for (const { unit, cycles, read, write, decides, attention } of operations) {
-    const written = write > 0 ? cyclesOf(write) : 0;
+    const written = write > 0 ? writeCycles(write) : 0;
     if (attention === undefined) before = add(unit, cycles, read, before, written);
     else {
       const heads = attention.flatMap((work) => new Array<typeof work>(work.heads).fill(work));

@@ -2,20 +2,15 @@
  * When the units work. Operations follow each other: each starts when the one before it is done. Their operands come from
  * memory tile by tile, in order, into a buffer of two tiles, as far ahead as it has room: a tile is fetched as soon as the
  * memory port is free and the tile two before it has been used. Writes go when their data are ready, unless a read has
- * started before. Nothing is fetched ahead of a decision.
+ * started before. Nothing is fetched ahead of a decision; behind one, the memory's latency shows.
  *
  * In attention, heads go through a pipeline: scores of a head, then its softmax beside the scores of the next one, then its
  * context; so the engine does S₀ S₁ C₀ S₂ C₁ …
  *
  * `toex-schedule-reference.ts` plays the same cycle by cycle.
  */
+import type { MemoryTiming } from './toex-memory.js';
 import { ENGINE, EXIT, type HeadWork, type Operation, SPECIAL, UNITS, type Unit } from './toex-operations.js';
-
-export interface MemoryTiming {
-  readonly bytesPerCycle: number;
-  /** Half of the stream buffer. */
-  readonly tileBytes: number;
-}
 
 /** Cycles in which the engine waits, by what for. */
 export interface Waits {
@@ -40,8 +35,8 @@ export class Schedule {
   /** When the last tile was used, and the one before it. */
   #used = 0;
   #usedBefore = 0;
-  /** Nothing may be read before. */
-  #decided = 0;
+  /** Nothing comes before. */
+  #decided: number;
   /** End of the last operation, and of everything so far. */
   #done = 0;
   #end = 0;
@@ -54,7 +49,9 @@ export class Schedule {
   readonly intervals: Interval[] = [];
   recording = false;
 
-  constructor(readonly timing: MemoryTiming) {}
+  constructor(readonly timing: MemoryTiming) {
+    this.#decided = timing.latencyCycles;
+  }
 
   /** When everything before has ended, writes that are still to go aside. */
   get end(): number {
@@ -75,8 +72,8 @@ export class Schedule {
         : this.#attention(attention, start);
     this.#lastUnit = unit;
     this.#end = Math.max(this.#end, this.#done);
-    if (write > 0) this.#writes.push({ ready: this.#done, cycles: this.#cyclesOf(write) });
-    if (decides) this.#decided = this.#done;
+    if (write > 0) this.#writes.push({ ready: this.#done, cycles: this.timing.writeCycles(write) });
+    if (decides) this.#decided = this.#done + this.timing.latencyCycles;
   }
 
   /** Lets the last writes go. @returns the cycles of all */
@@ -112,10 +109,10 @@ export class Schedule {
    */
   #work(unit: Unit, cycles: number, read: number, after: number, cause: Unit): number {
     if (read === 0) return this.#use(unit, cycles, after, 0, cause);
-    const { tileBytes } = this.timing;
+    const { tileBytes, readCycles } = this.timing;
     const tiles = Math.ceil(read / tileBytes);
     const each = Math.floor((cycles * Math.min(read, tileBytes)) / read);
-    const load = this.#cyclesOf(Math.min(read, tileBytes));
+    const load = readCycles(Math.min(read, tileBytes));
     for (let tile = 0; tile < tiles - 1; tile++) {
       const before = { port: this.#portFree, used: this.#used, usedBefore: this.#usedBefore };
       this.#tile(unit, load, each, after, cause);
@@ -126,7 +123,7 @@ export class Schedule {
       this.#repeat(tiles - 2 - tile, period, unit, load, each);
       break;
     }
-    const rest = this.#cyclesOf(read - (tiles - 1) * tileBytes);
+    const rest = readCycles(read - (tiles - 1) * tileBytes);
     return this.#tile(unit, rest, cycles - (tiles - 1) * each, after, cause);
   }
 
@@ -179,9 +176,5 @@ export class Schedule {
       this.memoryBusy += cycles;
       until = Math.max(until, this.#portFree);
     }
-  }
-
-  #cyclesOf(bytes: number): number {
-    return Math.ceil(bytes / this.timing.bytesPerCycle);
   }
 }

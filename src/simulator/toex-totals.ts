@@ -1,7 +1,9 @@
 /** From what a run summed up to a result: laws, parts, waits, shares, remarks. */
 import { ConservationLaws } from './conservation.js';
 import { resultOf, sumCounts } from './engine.js';
+import { withMemory } from './memory/settings.js';
 import { memoryTraffic, toexActions, toexComponents } from './toex-components.js';
+import { toexMemory } from './toex-memory.js';
 import { bytesOf, noActivity } from './toex-operations.js';
 import type { ToexRun } from './toex-run.js';
 import type { SimulationResult } from './types.js';
@@ -44,7 +46,7 @@ export function toexResult(run: ToexRun, name: string): SimulationResult {
       'multiply-accumulate lanes': share(counts.macs, cycles * lanes),
       'special functions': share(counts.specialCycles, cycles),
       'exit unit': share(counts.exitCycles, cycles),
-      memory: share((traffic.read + traffic.written) / run.timing.bytesPerCycle, cycles),
+      memory: share((8 * (traffic.read + traffic.written)) / toexMemory(config).bitsPerCycle, cycles),
     },
     histograms: { exits: run.exits.bins, batch: run.batches.bins },
     timeline: run.recorder.lanes,
@@ -52,8 +54,7 @@ export function toexResult(run: ToexRun, name: string): SimulationResult {
     remarks: [],
   });
   return {
-    ...result,
-    remarks: remarks(run, result),
+    ...withMemory({ ...result, remarks: remarks(run, result) }, toexMemory(config)),
     timelineOf: 'some decoding steps',
     ...(fidelity === 'cycle' && {
       stalls: Object.fromEntries(
@@ -64,7 +65,7 @@ export function toexResult(run: ToexRun, name: string): SimulationResult {
 }
 
 function checkLaws(laws: ConservationLaws, run: ToexRun, counts: ReturnType<typeof noActivity>): void {
-  const { config, decoder, expected, cycles, waits, timing } = run;
+  const { config, decoder, expected, cycles, waits } = run;
   laws.equal(
     'token-layers done + left = layers × tokens',
     counts.tokenLayers + counts.keyValueProjections + expected.left,
@@ -106,17 +107,20 @@ function checkLaws(laws: ConservationLaws, run: ToexRun, counts: ReturnType<type
     cycles,
     counts.engineCycles + waits.memory + waits.special + waits.exit + waits.tail,
   );
-  laws.atMost('bytes moved ≤ busy cycles of memory × bandwidth', read + written, run.memoryBusy * timing.bytesPerCycle);
+  laws.atMost(
+    'bits moved ≤ busy cycles of memory × bandwidth',
+    8 * (read + written),
+    run.memoryBusy * toexMemory(config).bitsPerCycle,
+  );
   laws.atMost('memory: busy ≤ cycles', run.memoryBusy, cycles);
   laws.atMost('special functions: busy ≤ cycles', counts.specialCycles, cycles);
   laws.atMost('exit unit: busy ≤ cycles', counts.exitCycles, cycles);
 }
 
 function remarks(run: ToexRun, { parts, cycles, energyPicojoules, counts }: SimulationResult): string[] {
-  const { config, timing } = run;
+  const { config } = run;
   const checks = parts.find(({ layer }) => layer === 'exit checks');
   const remarks = [
-    `Memory: ${timing.bytesPerCycle} bytes per cycle, always; rows, banks and refresh are not modelled. DRAM energy is per bit moved; background power is not in it.`,
     'One sequence at a time, token by token after the prompt. Nothing of the published machine but its ideas is known: all sizes are assumptions of this reconstruction.',
   ];
   if (checks !== undefined) {

@@ -96,6 +96,7 @@ test.each([
   [vssa, 'trace', { memory: { model: 'dram', preset: 'hbm2' } }],
   [spatten, 'trace', { memory: { model: 'dram', preset: 'hbm2', channels: 32 } }],
   [eyeriss, 'gemms', { memory: { model: 'dram' } }],
+  [toex, 'trace', { memory: { model: 'dram', preset: 'ddr4-3200' } }],
 ] as const)('$0.name on $1 keeps it with $2', async (machine, kind, config) => {
   const workload = workloadOf(machine as Machine, kind);
   const subject: MachineSubject = { config: { ...configOf(machine as Machine), ...config }, workload };

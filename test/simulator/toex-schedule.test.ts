@@ -1,10 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { MemoryTiming } from '../../src/simulator/toex-memory.js';
 import { ENGINE, EXIT, type Operation, SPECIAL, type Unit } from '../../src/simulator/toex-operations.js';
 import { Schedule } from '../../src/simulator/toex-schedule.js';
 import { referenceSchedule } from '../../src/simulator/toex-schedule-reference.js';
 
-const timing = { bytesPerCycle: 2, tileBytes: 8 };
+/** @param turn cycles that a write takes beside its bytes */
+function memory(bytesPerCycle: number, tileBytes: number, { latencyCycles = 0, turn = 0 } = {}): MemoryTiming {
+  const readCycles = (bytes: number) => Math.ceil(bytes / bytesPerCycle);
+  return { readCycles, writeCycles: (bytes) => readCycles(bytes) + turn, latencyCycles, bytesPerCycle, tileBytes };
+}
+const timing = memory(2, 8);
 const operation = (unit: Unit, cycles: number, read = 0, change: Partial<Operation> = {}): Operation => ({
   name: 'work',
   unit,
@@ -39,6 +45,12 @@ test('tiles are fetched while other units work, two ahead and no more', () => {
 
 test('nothing is fetched ahead of a decision', () => {
   expect(play([operation(EXIT, 20, 0, { decides: true }), operation(ENGINE, 1, 8)]).cycles).toBe(20 + 4 + 1);
+});
+
+test('a memory’s latency shows at the start and behind a decision, and not while it streams', () => {
+  const timed = memory(2, 8, { latencyCycles: 6 });
+  expect(play([operation(ENGINE, 10, 80)], timed).cycles).toBe(6 + 40 + 1);
+  expect(play([operation(EXIT, 20, 0, { decides: true }), operation(ENGINE, 1, 8)], timed).cycles).toBe(20 + 6 + 4 + 1);
 });
 
 test('a write waits for its data, then goes before the next read', () => {
@@ -84,9 +96,11 @@ test('whatever is to do takes as long as played cycle by cycle, and waits and wo
     fc.property(
       fc.array(anyOperation, { minLength: 1, maxLength: 12 }),
       fc.constantFrom(
-        { bytesPerCycle: 2, tileBytes: 8 },
-        { bytesPerCycle: 1.5, tileBytes: 4 },
-        { bytesPerCycle: 9, tileBytes: 5 },
+        memory(2, 8),
+        memory(1.5, 4),
+        memory(9, 5),
+        memory(2, 8, { latencyCycles: 7 }),
+        memory(3, 10, { latencyCycles: 20, turn: 3 }),
       ),
       (operations, timed) => {
         const { cycles, schedule } = play(operations, timed);

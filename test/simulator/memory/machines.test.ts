@@ -6,9 +6,11 @@ import { eyeriss } from '../../../src/simulator/eyeriss.js';
 import { availableShare } from '../../../src/simulator/memory/stream.js';
 import { spatten } from '../../../src/simulator/spatten.js';
 import { systolic } from '../../../src/simulator/systolic.js';
+import { toex } from '../../../src/simulator/toex.js';
 import type { Machine, SimulationResult, Workload } from '../../../src/simulator/types.js';
 import { vssa } from '../../../src/simulator/vssa.js';
 import { gaussianHead, traceOf } from '../heads.js';
+import { decoder, exitsRecord, exitsTrace } from '../toex-trace.js';
 import { architecture, shuffledBits, tokenBitsTrace } from '../vssa-trace.js';
 import { preset } from './small-dram.js';
 
@@ -69,5 +71,34 @@ describe.each(MACHINES.map((row) => [row[0].name, ...row] as const))('%s', (_, m
     const config = machine.schema.parse({ ...base, memory: { model: 'dram', preset: 'lpddr4-3200' } });
     if (machine.sizing === undefined) return;
     expect(machine.sizing.resized(config, 4)).toMatchObject({ memory: { channels: 8 } });
+  });
+});
+
+describe('toex', () => {
+  const { tokens: _, ...base } = presetConfig(readPreset('toex-ddr4'), toex.schema);
+  const exits = (): Workload => exitsTrace(decoder(3), [exitsRecord(3, [3, 1, 2, 3]), exitsRecord(3, [2, 2])]);
+  const run = async (change: object) =>
+    (await toex.simulate(toex.schema.parse({ ...base, ...change }), exits(), { name: 'x' })) as SimulationResult;
+  const { clockHertz } = base.technology;
+  const memory = preset('ddr4-3200');
+
+  test('streams from a DRAM: slower than at its peak, by refresh, turn-around and the latency behind decisions', async () => {
+    const plain = await run({ bandwidthBytesPerCycle: 25.6e9 / clockHertz });
+    const timed = await run({ memory: { model: 'dram', preset: 'ddr4-3200' } });
+    expect(timed.remarks.join()).toContain('ddr4-3200, timed as a DRAM');
+    expect(plain.remarks.join()).toContain('bytes per cycle, always');
+    expect(timed.counts).toMatchObject({ weightBytes: plain.counts.weightBytes, checks: plain.counts.checks });
+    expect(timed.cycles).toBeGreaterThan(plain.cycles / availableShare(memory));
+    const { activeMilliwatts, refreshPicojoules } = memory.energy;
+    const refresh = (refreshPicojoules * memory.technology.clockHertz) / memory.timing.refi;
+    const rows = memory.organisation.channels * memory.organisation.ranks;
+    const { leakagePicojoules } = timed.energy.find(({ component }) => component === 'DRAM')!;
+    const watts = rows * (activeMilliwatts / 1e3 + refresh / 1e12);
+    expect(leakagePicojoules / 1e12).toBeCloseTo((watts * timed.cycles) / clockHertz, 12);
+  });
+
+  test('grows its channels with it', () => {
+    const config = toex.schema.parse({ ...base, memory: { model: 'dram', preset: 'ddr4-3200' } });
+    expect(toex.sizing!.resized(config, 16)).toMatchObject({ memory: { channels: 4 } });
   });
 });
