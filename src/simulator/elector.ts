@@ -62,6 +62,12 @@ function published(
       },
     );
   }
+  if (config.mainMemory.model === 'dram') {
+    throw new TandemError('TANDEM_CONFIG_INVALID', `The mode ${config.mode} knows AccelTran’s main memories only.`, {
+      place: 'mainMemory.model',
+      remedy: 'Use mode cycle or fast, or leave mainMemory out.',
+    });
+  }
   const { architecture } = workload;
   const simulate = config.mode === 'published-fast' ? publishedFastResult : publishedCycleResult;
   const result = simulate(config, architecture, options);

@@ -89,6 +89,7 @@ test.each([
   [elector, 'transformer', { mode: 'published-fast', phase: 'training' }],
   [elector, 'trace', { phase: 'training', tile: { b: 4, x: 8, y: 8 } }],
   [elector, 'trace', { mode: 'fast', phase: 'training' }],
+  [elector, 'transformer', { mainMemory: { model: 'dram', preset: 'lpddr4-3200' }, phase: 'training' }],
   [vssa, 'trace', { stallRelief: 'halved', probabilities: { width: 'fixed', bits: 8 } }],
   [systolic, 'gemms', { dataflow: 'os' }],
   [systolic, 'trace', { dataflow: 'is' }],

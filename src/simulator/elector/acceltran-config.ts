@@ -41,7 +41,10 @@ const schema = z.strictObject({
 });
 
 /** What such a file says of a machine; mode, phase, sparsity and switches are not in it. */
-export type AccelTranConfig = Omit<ElectorConfig, 'mode' | 'phase' | 'sparsity' | 'sparsityModules' | 'powerGating'>;
+export type AccelTranConfig = Omit<
+  ElectorConfig,
+  'mode' | 'phase' | 'sparsity' | 'sparsityModules' | 'powerGating' | 'mainMemory'
+>;
 
 /**
  * @param file shown in errors

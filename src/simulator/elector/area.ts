@@ -22,6 +22,7 @@ import {
   STOCHASTIC_ROUNDING,
   softmaxCost,
 } from './constants.js';
+import { timedMainMemory } from './main-memory.js';
 
 const PICOJOULES_PER_NANOJOULE = 1000;
 export const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
@@ -29,7 +30,7 @@ export const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
 /**
  * All modules with their counts. Actions: "cycle" of the modules (one busy cycle of one instance), "access" of buffers
  * and main memory (one block; how large is the caller's to say). A training machine has stochastic rounding in each lane. Main memory has no
- * published area or leakage.
+ * published area or leakage, unless it is a timed one.
  * @throws TANDEM_CONFIG_INVALID for sizes or a technology without published costs
  */
 export function electorComposition(config: ElectorConfig): Composition {
@@ -52,7 +53,10 @@ export function electorComposition(config: ElectorConfig): Composition {
     .add('activation buffer', bufferCost(config, 'activation'))
     .add('weight buffer', bufferCost(config, 'weight'))
     .add('mask buffer', bufferCost(config, 'mask'))
-    .add('main memory', toCost({ energy: { access: access(config) }, area: NOTHING, leakage: NOTHING }));
+    .add(
+      'main memory',
+      timedMainMemory(config)?.cost ?? toCost({ energy: { access: access(config) }, area: NOTHING, leakage: NOTHING }),
+    );
   if (config.powerGating) {
     for (const { name } of composition.instances) if (GATED.has(name)) composition.gate(name, 'cycle');
   }

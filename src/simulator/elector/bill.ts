@@ -1,8 +1,11 @@
 /** What a played operation or transfer costs: actions of the components of `electorComposition`. */
+
 import type { ActionCounts } from '../../hardware/compose.js';
+import type { Memory } from '../memory/types.js';
 import type { Footprint } from './buffers.js';
 import type { ElectorConfig } from './config.js';
 import { WORD_BITS } from './constants.js';
+import { trafficOf } from './main-memory.js';
 import type { Matrix, Operation } from './operations.js';
 import type { PlayedOperation, Transfer } from './played.js';
 import { FIFO_WORDS } from './tile-costs.js';
@@ -79,7 +82,13 @@ export function operationActions(
   return actions.access(operation.writes, written).counts;
 }
 
-/** Main memory and the buffer on the chip, a block at a time. */
-export function transferActions({ matrix, size }: Transfer, actions = new Actions()): ActionCounts {
-  return actions.add('main memory', 'access', blocks(size.data + size.mask)).access(matrix, size).counts;
+/** Main memory and the buffer on the chip, a block at a time; a timed main memory by its commands. */
+export function transferActions(
+  { matrix, size, direction }: Transfer,
+  timed: Memory | undefined,
+  actions = new Actions(),
+): ActionCounts {
+  const accesses = timed ? timed.actions(trafficOf(size, direction)) : { access: blocks(size.data + size.mask) };
+  for (const [action, times] of Object.entries(accesses)) actions.add('main memory', action, times);
+  return actions.access(matrix, size).counts;
 }

@@ -1,6 +1,7 @@
 /** Configuration of ELECTOR, the machine of AccelTran and TransCODE: sizes of everything, and how it is simulated. */
 import { z } from 'zod';
 import { technologySchema } from '../../hardware/presets.js';
+import { memorySchema } from '../memory/settings.js';
 
 const natural = z.number().int().positive();
 
@@ -57,6 +58,9 @@ export const electorSchema = z.strictObject({
     maskMegabytes: megabytes('Mask buffer'),
   }),
   memory: z.enum(MEMORIES).describe('Main memory: type, banks, ranks, channels'),
+  mainMemory: memorySchema.describe(
+    'Main memory timed as a DRAM, instead of by the bandwidth and the energy per block of `memory`; modes cycle and fast',
+  ),
   loopOrder: z
     .enum(LOOP_ORDERS)
     .default('bijk')

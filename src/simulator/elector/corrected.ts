@@ -9,6 +9,7 @@ import { electorComposition, SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE } from './
 import { Actions, operationActions, transferActions } from './bill.js';
 import type { ElectorConfig } from './config.js';
 import { play } from './engine.js';
+import { timedMainMemory } from './main-memory.js';
 import { assumedDensity, drawnMasks, keyOf, type MaskSource, part, RecordedMasks } from './masks.js';
 import type { Matrix, Program } from './operations.js';
 import { type PlayedPart, playParts, playPartsSteps } from './parts.js';
@@ -110,11 +111,12 @@ export function designPoint(
   const batch = { sequences: config.batch, alike: true };
   const parts = playParts({ program, config, costs: estimated(config), ...batch });
   if (!Array.isArray(parts)) return infeasible(name, parts);
+  const timed = timedMainMemory(config);
   const actions = sumActions(
     parts.flatMap(({ played, times }) => {
       const bill = new Actions();
       for (const operation of played.operations) operationActions(operation, config, bill);
-      for (const transfer of played.transfers) transferActions(transfer, bill);
+      for (const transfer of played.transfers) transferActions(transfer, timed, bill);
       return Array.from({ length: times }, () => bill.counts);
     }),
   );
@@ -322,7 +324,7 @@ function partsRemark(batch: number, parts: readonly PlayedPart[]): string[] {
 const REMARKS: readonly string[] = [
   'Lanes take tile products in turn, in the loop order; a product costs its common non-zeros over the lane’s multipliers, at least one cycle, and no less than its operands take through the FIFO.',
   'Main memory works ahead of the lanes as far as the buffers have room; what does not fit leaves for main memory, the furthest needed first; a weight that is too large streams through. Weights stay for the next batch, until a training step changes them, where they have room.',
-  'Everything leaks for the whole run; main memory’s own leakage is not published and not modelled. Partial sums are added at no cost.',
+  'Everything leaks for the whole run; the leakage of AccelTran’s main memories is not published and not modelled. Partial sums are added at no cost.',
 ];
 const DRAWN_REMARK = 'No trace: zeros are drawn independently of each other, with the configured shares.';
 const TRACE_REMARK =

@@ -6,6 +6,7 @@
 import { Buffers, type Footprint, type Room } from './buffers.js';
 import type { ElectorConfig } from './config.js';
 import { type Bandwidth, BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
+import { timedMainMemory, trafficOf } from './main-memory.js';
 import { isAbsent, isThere, MatrixState, streams } from './matrix-state.js';
 import type { Operation, Program } from './operations.js';
 import type { Misfit, Played, PlayedOperation, Transfer } from './played.js';
@@ -68,7 +69,8 @@ class Engine {
   /** Largest part of a weight that lies in the buffers at once, so that there is room for the next one. */
   readonly #window: Footprint;
   readonly #bufferRate: number;
-  readonly #memoryRate: number;
+  /** Cycles that main memory takes for a matrix, or a part of it. */
+  readonly #memoryCycles: (part: Footprint, direction: Transfer['direction']) => number;
   #memoryFree = 0;
   #next = 0;
   /** Operations that have got their room and are not done. */
@@ -84,7 +86,10 @@ class Engine {
   ) {
     const { clockHertz } = config.technology;
     this.#bufferRate = bitsPerCycle(BUFFER_BANDWIDTH, clockHertz);
-    this.#memoryRate = bitsPerCycle(memoryCost(config.memory), clockHertz);
+    const timed = timedMainMemory(config);
+    const rate = bitsPerCycle(memoryCost(config.memory), clockHertz);
+    this.#memoryCycles = (part, direction) =>
+      timed ? timed.cycles(trafficOf(part, direction)) : Math.ceil((part.data + part.mask) / rate);
     this.#buffers = new Buffers(config);
     this.#missing = new Int32Array(program.operations.length);
     this.#admittedAt = new Float64Array(program.operations.length);
@@ -263,9 +268,8 @@ class Engine {
   /** One transfer after the other, in the order in which they are asked for. */
   #transfer(state: MatrixState, direction: Transfer['direction'], apply: () => void): void {
     const { matrix, size, room } = state;
-    const cycles = (part: Footprint) => Math.ceil((part.data + part.mask) / this.#memoryRate);
     const start = Math.max(this.#now, this.#memoryFree);
-    const end = start + cycles(size);
+    const end = start + this.#memoryCycles(size, direction);
     this.#memoryFree = end;
     this.#transfers.push({ matrix, direction, size, start, end });
     // Work on a window begins as soon as it is filled, and cannot end before the last of the matrix has come.
@@ -273,7 +277,7 @@ class Engine {
       state.streamedUntil = end;
       this.#fill(state, start);
     }
-    this.#at(direction === 'load' ? Math.min(end, start + cycles(room)) : end, apply);
+    this.#at(direction === 'load' ? Math.min(end, start + this.#memoryCycles(room, direction)) : end, apply);
   }
 
   /** @returns how many matrices the operation has to wait for */

@@ -2,12 +2,15 @@
 import type { ActionCounts, Composition } from '../../hardware/compose.js';
 import { ConservationLaws } from '../conservation.js';
 import { type PartActivity, resultOf, sumActions, sumCounts } from '../engine.js';
+import { withMemory } from '../memory/settings.js';
+import type { Memory } from '../memory/types.js';
 import type { SimulationResult, TimelineLane } from '../types.js';
 import { electorComposition } from './area.js';
 import { operationActions, transferActions, unitOf } from './bill.js';
 import type { ElectorConfig } from './config.js';
 import { BUFFER_BANDWIDTH, type BufferName, memoryCost } from './constants.js';
 import { bitsPerCycle } from './engine.js';
+import { timedMainMemory } from './main-memory.js';
 import type { Program } from './operations.js';
 import { OverTime } from './over-time.js';
 import type { PlayedPart } from './parts.js';
@@ -38,6 +41,7 @@ export class ElectorTotals {
   readonly #waits: Waits = { ...NO_WAITS };
   readonly #busy: Record<string, number> = {};
   readonly #overTime: OverTime;
+  readonly #timed: Memory | undefined;
   readonly #moved = { in: 0, out: 0, resident: 0 };
   #memoryBusy = 0;
   #operations = 0;
@@ -52,6 +56,7 @@ export class ElectorTotals {
   ) {
     this.composition = electorComposition(config);
     this.#overTime = new OverTime(this.composition, config);
+    this.#timed = timedMainMemory(config);
   }
 
   get cycles(): number {
@@ -86,7 +91,7 @@ export class ElectorTotals {
     }
     this.#countWaits(played, writtenAt);
     for (const transfer of played.transfers) {
-      const actions = transferActions(transfer);
+      const actions = transferActions(transfer, this.#timed);
       const { layer } = transfer.matrix.mask;
       layerOf(layer).actions.push(actions);
       if (transfer.matrix === program.embedding) {
@@ -183,10 +188,13 @@ export class ElectorTotals {
       laws,
       remarks: [...remarks, operandRemark(config, counts, cycles)],
     });
-    const paths = [BUFFER_BANDWIDTH.gigabytesPerSecond, memoryCost(config.memory).gigabytesPerSecond];
+    const paths = [
+      BUFFER_BANDWIDTH.gigabytesPerSecond,
+      ...(this.#timed ? [] : [memoryCost(config.memory).gigabytesPerSecond]),
+    ];
     return {
-      ...result,
-      constants: [...result.constants, ...paths],
+      ...(this.#timed ? withMemory(result, this.#timed) : result),
+      constants: [...result.constants, ...(this.#timed?.constants ?? []), ...paths],
       timelineOf: 'the first batch',
       stalls: this.#waits,
       overTime: this.#overTime.series(cycles),

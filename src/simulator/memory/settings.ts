@@ -40,18 +40,26 @@ interface WithMemory {
 }
 
 /** A configuration is asked for its memory many times, and a DRAM takes reading a file. */
-const known = new WeakMap<WithMemory, Memory>();
+const known = new WeakMap<object, Memory>();
 
 /**
  * @param plain the machine's memory as a plain bandwidth
  * @throws TANDEM_UNKNOWN_NAME, TANDEM_FILE_NOT_FOUND, TANDEM_CONFIG_SYNTAX, TANDEM_CONFIG_INVALID
  */
 export function memoryOf<Config extends WithMemory>(config: Config, plain: (config: Config) => Memory): Memory {
-  if (config.memory.model === 'bandwidth') return plain(config);
-  const before = known.get(config);
+  return config.memory.model === 'bandwidth' ? plain(config) : timedMemory(config, config.memory, config.technology);
+}
+
+/**
+ * The DRAM that settings name.
+ * @param owner whose memory it is: asked again, it gets the same
+ * @throws as `memoryOf`
+ */
+export function timedMemory(owner: object, settings: MemorySettings, technology: Technology): Memory {
+  const before = known.get(owner);
   if (before) return before;
-  const memory = readMemory(config);
-  known.set(config, memory);
+  const memory = readMemory({ memory: settings, technology });
+  known.set(owner, memory);
   return memory;
 }
 

@@ -14,7 +14,7 @@ function failure(yaml: string): TandemError {
 
 describe('an accelerator configuration of AccelTran', () => {
   test('describes the machine that the preset does', () => {
-    const { mode, phase, sparsity, sparsityModules, powerGating, ...edge } = preset('elector-edge');
+    const { mode, phase, sparsity, sparsityModules, powerGating, mainMemory, ...edge } = preset('elector-edge');
     expect(parseAccelTranConfig(ACCELTRAN_EDGE, 'edge.yaml')).toEqual(edge);
   });
 

@@ -57,6 +57,7 @@ describe('the embedding of accelerators', () => {
       sparsity: { activation: 0.5, weight: 0.5, gradient: 0.9 },
       sparsityModules: true,
       powerGating: true,
+      mainMemory: { model: 'bandwidth', preset: 'ddr4-3200' },
     });
     expect(decodeAccelerator(FIRST, { mode: 'published-fast', phase: 'training' })).toMatchObject({
       mode: 'published-fast',

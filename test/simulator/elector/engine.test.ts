@@ -286,8 +286,8 @@ describe('whatever the model, the machine, and the room', () => {
         const [cramped, free] = [played(program, narrow, narrowCosts()), played(program, wide, wideCosts())];
         const moved = ({ transfers }: Played) => transfers.reduce((sum, { size }) => sum + size.data + size.mask, 0);
         expect(moved(cramped)).toBeGreaterThanOrEqual(moved(free));
-        // Another order of operations on the units may be a little better by luck.
-        expect(cramped.cycles).toBeGreaterThanOrEqual(free.cycles * 0.98 - 100);
+        // Another order of operations on the units may be better by luck (Graham’s anomalies): seen up to 7 %.
+        expect(cramped.cycles).toBeGreaterThanOrEqual(free.cycles * 0.9 - 100);
         // With room for all, nothing but gradients leaves, and nothing comes twice.
         expect(new Set(loads(free)).size).toBe(loads(free).length);
         for (const { direction, matrix } of free.transfers) if (direction === 'store') expect(matrix.kept).toBe(true);

@@ -2,6 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { readPreset } from '../../../src/hardware/preset-files.js';
 import { presetConfig } from '../../../src/hardware/presets.js';
+import { electorSchema } from '../../../src/simulator/elector/config.js';
+import { elector } from '../../../src/simulator/elector.js';
 import { eyeriss } from '../../../src/simulator/eyeriss.js';
 import { availableShare } from '../../../src/simulator/memory/stream.js';
 import { spatten } from '../../../src/simulator/spatten.js';
@@ -9,6 +11,7 @@ import { systolic } from '../../../src/simulator/systolic.js';
 import { toex } from '../../../src/simulator/toex.js';
 import type { Machine, SimulationResult, Workload } from '../../../src/simulator/types.js';
 import { vssa } from '../../../src/simulator/vssa.js';
+import { namedTransformer } from '../../../src/workload/named-transformers.js';
 import { gaussianHead, traceOf } from '../heads.js';
 import { decoder, exitsRecord, exitsTrace } from '../toex-trace.js';
 import { architecture, shuffledBits, tokenBitsTrace } from '../vssa-trace.js';
@@ -100,5 +103,35 @@ describe('toex', () => {
   test('grows its channels with it', () => {
     const config = toex.schema.parse({ ...base, memory: { model: 'dram', preset: 'ddr4-3200' } });
     expect(toex.sizing!.resized(config, 16)).toMatchObject({ memory: { channels: 4 } });
+  });
+});
+
+describe('elector', () => {
+  const base = presetConfig(readPreset('elector-edge'), electorSchema);
+  const run = async (change: object) => {
+    const workload: Workload = { kind: 'transformer', architecture: namedTransformer('bert-tiny') };
+    const config = electorSchema.parse({ ...base, ...change });
+    return (await elector.simulate(config, workload, { name: 'x' })) as SimulationResult;
+  };
+  const mainMemory = (channels: number) => ({ model: 'dram', preset: 'lpddr4-3200', channels });
+
+  test('takes a DRAM in place of AccelTran’s main memory: energy by command, fewer channels are slower', async () => {
+    const [plain, two, one] = [
+      await run({}),
+      await run({ mainMemory: mainMemory(2) }),
+      await run({ mainMemory: mainMemory(1) }),
+    ];
+    expect(one.cycles).toBeGreaterThan(two.cycles);
+    expect(one.remarks.join()).toContain('timed as a DRAM: 1 channel');
+    expect(plain.remarks.join()).not.toContain('timed as a DRAM');
+    const energyOf = ({ energy }: SimulationResult) => energy.find(({ component }) => component === 'main memory')!;
+    expect(energyOf(plain).leakagePicojoules).toBe(0);
+    expect(energyOf(one).leakagePicojoules).toBeGreaterThan(0);
+    expect(energyOf(one).dynamicPicojoules).toBeCloseTo(energyOf(two).dynamicPicojoules, -3);
+  });
+
+  test('as published, knows its own main memories only', async () => {
+    const mode = 'published-cycle';
+    await expect(run({ mode, mainMemory: mainMemory(1) })).rejects.toMatchObject({ place: 'mainMemory.model' });
   });
 });
