@@ -7,6 +7,7 @@ import { wavefrontFigures } from '../../src/report/figures/wavefronts.js';
 import { widthSharesFigure } from '../../src/report/figures/width-shares.js';
 import { bestSoFar, interval } from '../../src/report/over-seeds.js';
 import { renderReport } from '../../src/report/report.js';
+import { drawSvg } from '../../src/report/vega.js';
 import { comparisonRun, search } from './comparison-fixture.js';
 import { runResult } from './fixture.js';
 
@@ -18,6 +19,13 @@ describe('widths of tokens', () => {
     expect(tokenWidthsFigure(run)!.rows).toContainEqual({ sequence: 4, layer: 1, position: 1, token: '<b>', bits: 4 });
     expect(tokenWidthsFigure(run)!.rows).toHaveLength(6);
     expect(tokenWidthsFigure({})).toBeUndefined();
+  });
+
+  it('are drawn under whatever the tokens are, names and quotes of expressions too', async () => {
+    const tokens = ['if', "'", '"', 'datum.label', '\\', ']', 'if('];
+    const layers = [{ layer: 0, bits: tokens.map(() => 8) }];
+    const svg = await drawSvg(tokenWidthsFigure({ tokenWidths: [{ sequence: 0, tokens, layers }] })!);
+    for (const token of tokens) expect(svg).toContain(`>${token}</text>`);
   });
 
   it('are shares that add up to 1 in each layer', () => {

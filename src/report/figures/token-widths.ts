@@ -8,6 +8,8 @@ const CELL = { widest: 34, narrowest: 16 };
 /** Tokens of a line, so that the letters keep their size; and of a text, so that the drawing stays a drawing. */
 const LINE_TOKENS = 40;
 const DRAWN_TOKENS = 160;
+/** Between tokens in one string: alone, "if" would be taken for Vega's function of that name. */
+const SEPARATOR = '\u0001';
 /** Widths from here on have a shade that takes white digits. */
 const WHITE_TEXT_FROM_BITS = 5;
 
@@ -84,7 +86,7 @@ function panel({ title, tokens, layers }: Line, colour: object) {
       labelLimit: 90,
       ticks: false,
       domain: false,
-      labelExpr: `${JSON.stringify(texts)}[datum.value]`,
+      labelExpr: `split(${JSON.stringify(['', ...texts].join(SEPARATOR))}, ${JSON.stringify(SEPARATOR)})[datum.value + 1]`,
     },
   } as const;
   const y = { field: 'layer', type: 'ordinal', title: 'layer', axis: { ticks: false, domain: false } } as const;
