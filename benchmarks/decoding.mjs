@@ -162,19 +162,20 @@ const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1]
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 
 async function measure(threads, weights, { depths, checks: checkedLayers }) {
-  const sessions = await DecoderSessions.create(gpt2Stages(config, weights), { threads });
+  const stages = gpt2Stages(config, weights);
+  const whole = await DecoderSessions.create(stages, { threads, stops: [] });
+  const sessions = await DecoderSessions.create(stages, { threads, stops: checkedLayers });
   const session = await Session.create(gpt2WithCache(config, weights), { threads });
   const light = new LightEmbedding(sessions.words, config.hidden, CANDIDATES);
   const checked = (depth) => ({
     async afterLayer(layers, candidates) {
-      if (!checkedLayers.includes(layers)) return [{ exit: false }];
       const [choices] = await lightChoices(sessions, light, candidates);
       return [{ exit: layers >= depth, choices }];
     },
   });
   const contestants = {
     plain: new Plain(session),
-    full: new Engine(sessions),
+    full: new Engine(whole),
     early: new Engine(sessions, checked),
   };
   const names = Object.keys(contestants);
@@ -203,6 +204,7 @@ async function measure(threads, weights, { depths, checks: checkedLayers }) {
   const state = { state: sessions.words.slice(0, config.hidden) };
   const checks = [];
   for (let i = 0; i < 100; i++) checks.push((await timed(() => lightChoices(sessions, light, [state]))).elapsed);
+  await whole.dispose();
   await sessions.dispose();
   await session.dispose();
   const ratio = (of, to, kind) => median(perRound.map((times) => times[of][kind] / times[to][kind]));

@@ -23,7 +23,10 @@ export const generateText: TextGenerator['generateText'] = async function* (requ
   const tokenizer = await readBytePairTokenizer(folder);
   requireTokenizerFits(tokenizer.vocabularySize, config.vocabulary, folder);
   const rules = exit ? await rulesOf(folder, config.layers, threshold) : undefined;
-  const sessions = await DecoderSessions.create(gpt2Stages(config, weights), threads === undefined ? {} : { threads });
+  const sessions = await DecoderSessions.create(gpt2Stages(config, weights), {
+    ...(threads !== undefined && { threads }),
+    stops: rules ? checkedLayers(rules) : [],
+  });
   try {
     const stream = tokenizer.stream();
     const steps = generate(sessions, [tokenizer.encode(prompt)], {
@@ -51,6 +54,10 @@ async function rulesOf(folder: string, layers: number, threshold: number | undef
 }
 
 type Rules = Pick<ExitRules, 'candidates' | 'confidence' | 'thresholds'>;
+
+/** After these layers a token may stop; others run at once. */
+const checkedLayers = ({ thresholds }: Rules): number[] =>
+  thresholds.flatMap((threshold, layer) => (threshold === null ? [] : [layer + 1]));
 
 function policyOf({ candidates, confidence, thresholds }: Rules, sessions: DecoderSessions) {
   return confidencePolicy(sessions, new LightEmbedding(sessions.words, sessions.sizes.hidden, candidates), {

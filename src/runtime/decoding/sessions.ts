@@ -1,13 +1,31 @@
 import { type Graph, tensor } from '../../graph/types.js';
 import { Session } from '../session.js';
-import type { RuntimeOptions } from '../types.js';
+import type { Feeds, Fetched, RuntimeOptions } from '../types.js';
 import type { DecoderSizes, DecoderStages } from './types.js';
 
 /** Rows of floats side by side: [rows, width]. */
 const matrix = (data: Float32Array, width: number) => tensor('float32', [data.length / width, width], data);
 
+/** Layers that run at once. */
+export interface Span {
+  readonly from: number;
+  /** Exclusive. */
+  readonly to: number;
+}
+
 /**
- * The stages of a decoder, ready to run. What comes out of a dense stage for a row does not depend on the other rows, bit for
+ * Weights of one graph: a serialised model holds less than 2 GiB (protobuf's limit), and while a session is made, its
+ * weights lie in memory three times.
+ */
+const MOST_BYTES = 2 ** 29;
+
+export interface DecoderOptions extends Partial<RuntimeOptions> {
+  /** Numbers of layers after which tokens may stop; default: every one. Layers between two of them run at once. */
+  readonly stops?: readonly number[];
+}
+
+/**
+ * The stages of a decoder, ready to run. What comes out of a dense layer for a row does not depend on the other rows, bit for
  * bit: ONNX Runtime packs constant weights, and its kernel sums each output in the same order for any number of rows.
  */
 export class DecoderSessions {
@@ -15,28 +33,24 @@ export class DecoderSessions {
     readonly sizes: DecoderSizes,
     readonly words: Float32Array,
     readonly positions: Float32Array,
-    private readonly enters: readonly Session[],
-    private readonly attention: Session,
-    private readonly leaves: readonly Session[],
+    readonly spans: readonly Span[],
+    private readonly layers: readonly Session[],
     private readonly final: Session,
     private readonly output: Session,
   ) {}
 
-  static async create(stages: DecoderStages, options: Partial<RuntimeOptions> = {}): Promise<DecoderSessions> {
+  static async create(stages: DecoderStages, { stops, ...options }: DecoderOptions = {}): Promise<DecoderSessions> {
     const create = (graph: Graph) => Session.create(graph, { ...options, spinning: false });
-    const each = async (graphs: readonly Graph[]) => {
-      const sessions: Session[] = [];
-      // One after the other: the bytes of a graph are needed only until its session holds them.
-      for (const graph of graphs) sessions.push(await create(graph));
-      return sessions;
-    };
+    const spans = spansOf(stages, stops);
+    const layers: Session[] = [];
+    // One after the other: the bytes of a graph are needed only until its session holds them.
+    for (const { from, to } of spans) layers.push(await create(stages.span(from, to)));
     return new DecoderSessions(
       stages.sizes,
       stages.words.data as Float32Array,
       stages.positions.data as Float32Array,
-      await each(stages.enter),
-      await create(stages.attention),
-      await each(stages.leave),
+      spans,
+      layers,
       await create(stages.norm),
       await create(stages.logits),
     );
@@ -48,39 +62,9 @@ export class DecoderSessions {
     for (let i = 0; i < hidden; i++) row[i] = this.words[token * hidden + i]! + this.positions[position * hidden + i]!;
   }
 
-  /** rows [rows, hidden] → query, key, value of each. */
-  async enter(layer: number, rows: Float32Array): Promise<readonly [Float32Array, Float32Array, Float32Array]> {
-    const { query, key, value } = await this.enters[layer]!.run({ rows: matrix(rows, this.sizes.hidden) });
-    return [query!.data as Float32Array, key!.data as Float32Array, value!.data as Float32Array];
-  }
-
-  /**
-   * What queries [queries, hidden] see of keys and values [keys, hidden], under a mask [queries, keys]. A single query is
-   * asked twice: for one row ONNX Runtime multiplies matrices by another kernel, whose sums end in other last bits.
-   */
-  async attend(
-    queries: Float32Array,
-    keys: Float32Array,
-    values: Float32Array,
-    mask: Float32Array,
-  ): Promise<Float32Array> {
-    const { hidden } = this.sizes;
-    const single = queries.length === hidden;
-    const { context } = await this.attention.run({
-      query: matrix(single ? twice(queries) : queries, hidden),
-      keys: matrix(keys, hidden),
-      values: matrix(values, hidden),
-      mask: matrix(single ? twice(mask) : mask, keys.length / hidden),
-    });
-    const seen = context!.data as Float32Array;
-    return single ? seen.subarray(0, hidden) : seen;
-  }
-
-  /** What attention saw [rows, hidden] and the layer's rows → the rows behind the layer. */
-  async leave(layer: number, context: Float32Array, rows: Float32Array): Promise<Float32Array> {
-    const { hidden } = this.sizes;
-    const feeds = { context: matrix(context, hidden), rows: matrix(rows, hidden) };
-    return (await this.leaves[layer]!.run(feeds)).output!.data as Float32Array;
+  /** Rows [rows, hidden] through the span of a number; `feeds` is what `DecoderStages.span` asks for besides. */
+  run(span: number, rows: Float32Array, feeds: Feeds): Promise<Fetched> {
+    return this.layers[span]!.run({ rows: matrix(rows, this.sizes.hidden), ...feeds });
   }
 
   /** Rows as the output embedding reads them. */
@@ -94,14 +78,17 @@ export class DecoderSessions {
   }
 
   async dispose(): Promise<void> {
-    const all = [...this.enters, this.attention, ...this.leaves, this.final, this.output];
-    for (const session of all) await session.dispose();
+    for (const session of [...this.layers, this.final, this.output]) await session.dispose();
   }
 }
 
-function twice(row: Float32Array): Float32Array {
-  const rows = new Float32Array(2 * row.length);
-  rows.set(row);
-  rows.set(row, row.length);
-  return rows;
+function spansOf({ sizes: { layers }, layerBytes }: DecoderStages, stops: readonly number[] | undefined): Span[] {
+  const most = Math.max(1, Math.floor(MOST_BYTES / layerBytes));
+  const spans: Span[] = [];
+  for (let from = 0, to = 1; to <= layers; to++) {
+    if (to < layers && to - from < most && stops && !stops.includes(to)) continue;
+    spans.push({ from, to });
+    from = to;
+  }
+  return spans;
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { int64Tensor, tensor } from '../../../src/graph/types.js';
 import { fixedDepths } from '../../../src/runtime/decoding/policies.js';
 import { Sequence } from '../../../src/runtime/decoding/sequence.js';
 import { type StepOutcome, step } from '../../../src/runtime/decoding/step.js';
@@ -162,25 +163,34 @@ describe('the inexact rivals', () => {
 
   it('take keys from the rows that tokens had when they stopped', async () => {
     const { sequence } = await last('propagate');
-    const [, key] = await sessions[1].enter(3, sequence.states.subarray(0, 3 * hidden));
+    const cache = tensor('float32', [1, 16, hidden], new Float32Array(16 * hidden));
+    const outputs = await sessions[1].run(3, sequence.states.slice(0, 3 * hidden), {
+      'layer3.entering': int64Tensor([-3], [1]),
+      'layer3.whole': int64Tensor([-3], [1]),
+      'layer3.keys': cache,
+      'layer3.values': cache,
+      'layer3.places': int64Tensor([0, 0, 0, 1, 0, 2], [3, 2]),
+      'layer3.asked': int64Tensor([-3, -2, -1], [1, 3]),
+      'layer3.mask': tensor('float32', [1, 1, 3, 16], new Float32Array(3 * 16)),
+      'layer3.answers': int64Tensor([0, 1, 2], [3]),
+    });
+    const key = outputs['layer3.key']!.data;
     expect(sequence.keys[3]!.subarray(0, 3 * hidden)).toEqual(key);
   });
 
-  it('do without keys that nobody computed: a single token that sees only itself', async () => {
-    const alone: Text = { prompt: [7], promptDepth: 1, steps: [{ token: 2, depth: 4 }] };
-    const { sequence } = await last('none', alone);
-    expect(sequence.absent.map((absent) => absent[0])).toEqual([0, 1, 1, 1]);
-    // Seeing one key only, attention gives back that key's value: its context equals `value` whatever the query.
-    const row = new Float32Array(hidden).fill(0.3);
-    const mask = new Float32Array(16).fill(-1e9);
-    mask[1] = 0;
-    const seen = await sessions[1].attend(
-      row,
-      sequence.keys[2]!.subarray(0, 16 * hidden),
-      sequence.values[2]!.subarray(0, 16 * hidden),
-      mask,
-    );
-    expect(seen).toEqual(sequence.values[2]!.subarray(hidden, 2 * hidden));
+  it('do without keys that nobody computed, whatever stands in their place', async () => {
+    const decoded = async (filling: number) => {
+      const sequence = new Sequence([7], config);
+      await step(sessions[1], [sequence], { policy: fixedDepths(() => 1), backFill: 'none' });
+      for (const cache of [sequence.keys, sequence.values]) {
+        for (const layer of cache.slice(1)) layer.fill(filling, 0, hidden);
+      }
+      sequence.tokens.push(2);
+      const { choices } = await step(sessions[1], [sequence], { backFill: 'none' });
+      expect(sequence.absent.map((absent) => absent[0])).toEqual([0, 1, 1, 1]);
+      return choices[0]!.logits;
+    };
+    expect(await decoded(3)).toEqual(await decoded(-5));
   });
 
   it('differ from lazy back-fill where a token stopped early, and from nothing where none did', async () => {

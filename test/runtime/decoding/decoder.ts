@@ -34,4 +34,5 @@ export function randomWeights(seed: number, layers: number) {
 export const weights = randomWeights(3, config.layers);
 export const stages = gpt2Stages(config, weights);
 
-export const sessionsWith = (threads: number): Promise<DecoderSessions> => DecoderSessions.create(stages, { threads });
+export const sessionsWith = (threads: number, stops?: readonly number[]): Promise<DecoderSessions> =>
+  DecoderSessions.create(stages, { threads, ...(stops && { stops }) });
