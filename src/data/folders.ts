@@ -1,7 +1,7 @@
 /** Data sets that users download themselves, in the layout in which they are published. */
 import { join } from 'node:path';
 import { TandemError } from '../errors.js';
-import { assemble } from './splits.js';
+import { assemble, type RawParts } from './splits.js';
 import { readTable, toExamples } from './table.js';
 import type { Dataset } from './types.js';
 
@@ -16,6 +16,8 @@ interface FolderFacts {
   readonly source: string;
   readonly licence: string;
   readonly remarks?: readonly string[];
+  /** Where only some of the texts held out of the training part are like those of the test: which. */
+  readonly likeTest?: (text: string) => boolean;
 }
 
 /** The folder that holds one folder per data set: as given, or $TANDEM_DATA. */
@@ -28,7 +30,7 @@ function dataFolder(name: string, given: string | undefined): string {
 }
 
 function folderDataset(facts: FolderFacts): Dataset {
-  const { name, description, metric, classes, labels, files, source, licence, remarks } = facts;
+  const { name, description, metric, classes, labels, files, source, licence, remarks, likeTest } = facts;
   return {
     name,
     description,
@@ -36,18 +38,34 @@ function folderDataset(facts: FolderFacts): Dataset {
     async load(options) {
       const folder = dataFolder(name, options.folder);
       const read = async (file: string) => toExamples(join(folder, file), await readTable(join(folder, file)), labels);
-      return assemble(
-        { name, classes, source, licence, remarks },
-        {
-          train: await read(files.train),
-          validation: files.validation ? await read(files.validation) : undefined,
-          test: await read(files.test),
-        },
-        options,
-      );
+      const parts = {
+        train: await read(files.train),
+        validation: files.validation ? await read(files.validation) : undefined,
+        test: await read(files.test),
+      };
+      const raw = likeTest ? heldOutLikeTest(parts, likeTest, options.sizes.validation) : parts;
+      return assemble({ name, classes, source, licence, remarks }, raw, options);
     },
   };
 }
+
+/** Keeps such texts only for validation; where more are asked for, takes them from training. */
+function heldOutLikeTest(
+  { train, validation = [], test }: RawParts,
+  likeTest: (text: string) => boolean,
+  asked = 0,
+): RawParts {
+  const kept = validation.filter(({ text }) => likeTest(text));
+  // A few more, since repeated ones are dropped later.
+  const missing = Math.ceil(TAKEN_MORE * (asked - kept.length));
+  const moved = new Set(missing > 0 ? train.filter(({ text }) => likeTest(text)).slice(0, missing) : []);
+  return { train: train.filter((example) => !moved.has(example)), validation: [...kept, ...moved], test };
+}
+
+const TAKEN_MORE = 1.05;
+
+/** Ends like a sentence: a full stop, an exclamation or a question mark, and perhaps brackets or quotation marks. */
+const isSentence = (text: string): boolean => /[.!?]\W*$/.test(text);
 
 export const sst2 = folderDataset({
   name: 'sst2',
@@ -60,7 +78,9 @@ export const sst2 = folderDataset({
   licence: 'research use',
   remarks: [
     "test is GLUE's development set, as published results use it; validation is held out of GLUE's training set",
+    'test is of whole sentences, training mostly of phrases: validation has only texts that end like a sentence',
   ],
+  likeTest: isSentence,
 });
 
 export const agnews = folderDataset({

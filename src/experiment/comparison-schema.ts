@@ -23,6 +23,12 @@ export function searchSchema() {
       .max(1)
       .default(0.01)
       .describe('accuracy that may be lost against the baseline, as a share: 0.01 is one point'),
+    confidence: z
+      .number()
+      .min(0.5)
+      .lt(1)
+      .default(0.95)
+      .describe('how sure the examples that confirm must be that no more is lost'),
     samplers: z
       .array(named(samplers))
       .min(1)

@@ -81,6 +81,8 @@ export interface SearchOutcome {
   readonly minimised: 'cycles' | 'energy' | 'energy-delay';
   /** Accuracy that may be lost against the baseline, 0 … 1. */
   readonly accuracyBudget: number;
+  /** How sure the confirmation had to be that no more is lost. */
+  readonly confidence: number;
   readonly dimensions: readonly { readonly name: string; readonly values: readonly number[] }[];
   /** Where trials were measured; and other examples, where the chosen point was checked. */
   readonly calibration: { readonly examples: number; readonly baseline: number };
@@ -95,8 +97,10 @@ export interface SearchOutcome {
   readonly chosen: SearchTrial & {
     /** On the examples of the confirmation. */
     readonly confirmed: number;
-    /** Cheaper points that kept the budget where trials were measured, and lost more on the examples of the confirmation. */
-    readonly rejected: number;
+    /** Upper end of the interval for the loss of accuracy that the confirmation shows, at `confidence`. */
+    readonly atMost: number;
+    /** Cheaper points that kept the budget where trials were measured; the dearest of them could not be confirmed. */
+    readonly unconfirmed: number;
   };
 }
 

@@ -1,6 +1,6 @@
 /**
  * Searches the options of a technique on a trained model: the cheapest ones on a machine that lose no more accuracy than
- * allowed. Trials are measured on some validation examples; what they find is confirmed on the others.
+ * allowed. Trials are measured on some validation examples; what they find is confirmed on the others (`confirmation.ts`).
  */
 import { TandemError } from '../errors.js';
 import { withOutputs } from '../graph/edit.js';
@@ -12,10 +12,12 @@ import type { Judgement, Point } from '../search/types.js';
 import type { InferenceRewrite, OptionsSpace, Ranges, Technique } from '../techniques/types.js';
 import type { TraceRecord } from '../trace/types.js';
 import type { RunContext } from './api.js';
-import { always, assess, observing, pass } from './assess.js';
+import { type Assessment, always, assess, observing, pass } from './assess.js';
 import type { SearchSettings } from './comparison-schema.js';
+import { confirmInOrder, front } from './confirmation.js';
 import type { ResolvedMachine } from './machines.js';
 import { optionsOf } from './named-options.js';
+import { pairedCounts } from './paired-loss.js';
 import type { EncodedSplit, Prepared } from './prepare.js';
 import { silentProgress } from './progress.js';
 import type { SearchOutcome, SearchTrial } from './result.js';
@@ -62,16 +64,17 @@ export async function searchOptions(
   const { settings, technique, options, graph, ranges } = request;
   const space = technique.space!(graph, options, ranges);
   const { calibration, confirmation } = divided(prepared.validation, request);
-  const accuracyOf = async (split: EncodedSplit) =>
-    (await assess(graph, split, 'measuring baseline', experiment.runtime, context)).metrics.accuracy!;
-  const baselines = { calibration: await accuracyOf(calibration), confirmation: await accuracyOf(confirmation) };
+  const baselineOn = (split: EncodedSplit) => assess(graph, split, 'measuring baseline', experiment.runtime, context);
+  const baselines = { calibration: await baselineOn(calibration), confirmation: await baselineOn(confirmation) };
+  const least = baselines.calibration.metrics.accuracy! - settings.accuracyBudget - ROUNDING;
   const judge = new Judge(request, space, calibration, prepared, experiment, stage, context);
-  const { accuracyBudget, trials, repetitions } = settings;
+  const { accuracyBudget, confidence, trials, repetitions } = settings;
   try {
-    const reference = await judge.measure(space.dimensions.map(() => 0));
+    const first = space.dimensions.map(() => 0);
+    const reference = await judge.measure(first);
     const judged = async (point: Point): Promise<Judgement> => {
       const { cost, accuracy } = await judge.measure(point);
-      return { cost: cost / reference.cost, violation: baselines.calibration - accuracy - accuracyBudget - ROUNDING };
+      return { cost: cost / reference.cost, violation: least - accuracy };
     };
     const seeds = Array.from({ length: repetitions }, (_, repetition) => experiment.seed + repetition);
     const searched: SearchOutcome['samplers'][number][] = [];
@@ -97,19 +100,21 @@ export async function searchOptions(
       }));
       searched.push({ name, runs });
     }
-    const kept = candidates(searched[0]!, baselines.calibration - accuracyBudget);
-    const least = baselines.confirmation - accuracyBudget - ROUNDING;
-    const confirm = (point: Point) => judge.accuracyOf(point, confirmation, least);
+    const found = searched[0]!.runs.flatMap((run) => run.trials).filter(({ accuracy }) => accuracy >= least);
+    const cheaper = front(found).filter(({ cost }) => cost < 1);
+    const inOrder = [{ point: first, cost: 1, accuracy: reference.accuracy }, ...cheaper];
+    const chosen = await confirmed(inOrder, judge, { split: confirmation, baseline: baselines.confirmation }, request);
     return {
       machine: request.machine.name,
       minimised: settings.minimise,
       accuracyBudget,
+      confidence,
       dimensions: space.dimensions.map(({ name, values }) => ({ name, values })),
-      calibration: { examples: calibration.ids.length, baseline: baselines.calibration },
-      confirmation: { examples: confirmation.ids.length, baseline: baselines.confirmation },
+      calibration: { examples: calibration.ids.length, baseline: baselines.calibration.metrics.accuracy! },
+      confirmation: { examples: confirmation.ids.length, baseline: baselines.confirmation.metrics.accuracy! },
       referenceCost: reference.cost,
       samplers: searched,
-      chosen: await confirmed(kept, confirm, request, context),
+      chosen,
     };
   } finally {
     await judge.close();
@@ -121,7 +126,7 @@ function divided({ ids, labels }: EncodedSplit, { settings, place }: SearchReque
   const { calibration } = settings;
   if (ids.length > calibration) {
     const part = (from: number, to?: number) => ({ ids: ids.slice(from, to), labels: labels.slice(from, to) });
-    return { calibration: part(0, calibration), confirmation: part(calibration) };
+    return { calibration: part(0, calibration), confirmation: costedFirst(part(calibration), 0) };
   }
   throw new TandemError(
     'TANDEM_CONFIG_INVALID',
@@ -133,41 +138,39 @@ function divided({ ids, labels }: EncodedSplit, { settings, place }: SearchReque
   );
 }
 
-/** Different points that keep the budget, the cheapest first. */
-function candidates({ runs }: SearchOutcome['samplers'][number], least: number): SearchTrial[] {
-  const different = new Map(runs.flatMap(({ trials }) => trials).map((trial) => [trial.point.join(), trial]));
-  const kept = [...different.values()].filter(({ accuracy }) => accuracy >= least - ROUNDING);
-  return kept.sort((a, b) => a.cost - b.cost || b.accuracy - a.accuracy);
-}
-
-/** Examples between two looks at whether a point can still keep the budget. */
-const CONFIRMED_AT_ONCE = 64;
-
 /** Differences of accuracies, which are multiples of 1 / examples, are off by this at most. */
 const ROUNDING = 1e-9;
 
 async function confirmed(
-  kept: readonly SearchTrial[],
-  confirm: (point: Point) => Promise<number | undefined>,
+  inOrder: readonly SearchTrial[],
+  judge: Judge,
+  { split, baseline }: { readonly split: EncodedSplit; readonly baseline: Assessment },
   { settings, place, technique }: SearchRequest,
-  { progress }: RunContext,
 ): Promise<SearchOutcome['chosen']> {
-  const task = progress.task(`confirming ${technique.name}`, kept.length, 'points');
-  try {
-    for (const [rejected, trial] of kept.entries()) {
-      const accuracy = await confirm(trial.point);
-      if (accuracy !== undefined) return { ...trial, confirmed: accuracy, rejected };
-      task.update(rejected + 1);
-    }
-  } finally {
-    task.end();
+  const { accuracyBudget: loss, confidence } = settings;
+  const task = judge.context.progress.task(`confirming ${technique.name}`, inOrder.length, 'points');
+  let done = 0;
+  const compare = async (point: Point) => {
+    const predicted = await judge.predictions(point, split);
+    task.update(++done);
+    return pairedCounts(split.labels, baseline.predicted, predicted);
+  };
+  const found = await confirmInOrder(inOrder, { loss, confidence }, compare);
+  task.end();
+  if (found) {
+    const { trial, counts, atMost } = found;
+    const accuracy = baseline.metrics.accuracy! - (counts.lost - counts.gained) / counts.examples;
+    return { ...trial, confirmed: accuracy, atMost, unconfirmed: inOrder.length - 1 - inOrder.indexOf(trial) };
   }
   throw new TandemError(
     'TANDEM_TARGET_UNREACHABLE',
-    `No options of ${technique.name} that were tried lose at most ${100 * settings.accuracyBudget} points of accuracy${
-      kept.length > 0 ? ` on the examples that confirm; ${kept.length} did where they were searched` : ''
-    }.`,
-    { place: `${place}.accuracyBudget`, remedy: 'Allow a larger loss, more trials, or more calibration examples.' },
+    `The ${split.ids.length} examples that confirm do not show with ${Number((100 * confidence).toPrecision(4))} % confidence that even the options of ${
+      technique.name
+    } that change the model least lose at most ${100 * loss} points of accuracy.`,
+    {
+      place: `${place}.accuracyBudget`,
+      remedy: `Allow a larger loss, hold out more examples (task.validation), or ask for less confidence (${place}.confidence).`,
+    },
   );
 }
 
@@ -200,25 +203,16 @@ class Judge {
     const rewrite = this.space.rewrite(point);
     const records: TraceRecord[] = [];
     const sequences = Math.min(this.request.settings.costSequences, this.#split.ids.length);
-    const accuracy = await this.#accuracy(rewrite, this.#split, { sequences, records });
-    const measured = { accuracy, cost: await this.#cost(rewrite, records, sequences) };
+    const { metrics } = await this.#pass(rewrite, this.#split, { sequences, records });
+    const measured = { accuracy: metrics.accuracy!, cost: await this.#cost(rewrite, records, sequences) };
     this.#known.set(point.join(), measured);
     if (this.#known.size % SAVED_EVERY === 0) await this.stage.save([...this.#known], {});
     return measured;
   }
 
-  /** Undefined as soon as it is known to be below `least`. */
-  async accuracyOf(point: Point, { ids, labels }: EncodedSplit, least: number): Promise<number | undefined> {
-    const rewrite = this.space.rewrite(point);
-    const allowed = ids.length * (1 - least);
-    let wrong = 0;
-    for (let from = 0; from < ids.length; from += CONFIRMED_AT_ONCE) {
-      const to = Math.min(ids.length, from + CONFIRMED_AT_ONCE);
-      const part = { ids: ids.slice(from, to), labels: labels.slice(from, to) };
-      wrong += Math.round((1 - (await this.#accuracy(rewrite, part))) * (to - from));
-      if (wrong > allowed) return undefined;
-    }
-    return 1 - wrong / ids.length;
+  /** Predicted class of each example. */
+  async predictions(point: Point, split: EncodedSplit): Promise<readonly number[]> {
+    return (await this.#pass(this.space.rewrite(point), split)).predicted;
   }
 
   async close(): Promise<void> {
@@ -226,17 +220,16 @@ class Judge {
     this.#open = undefined;
   }
 
-  async #accuracy(
+  async #pass(
     rewrite: InferenceRewrite,
     split: EncodedSplit,
     traced?: { readonly sequences: number; readonly records: TraceRecord[] },
-  ): Promise<number> {
+  ): Promise<Assessment> {
     const session = await this.#session(rewrite);
     const options = traced
       ? observing(rewrite, traced.sequences, (record) => void traced.records.push(record))
       : { feeds: rewrite.feeds };
-    const { metrics } = await pass(session, split, { ...options, counts: undefined, signal: this.context.signal });
-    return metrics.accuracy!;
+    return pass(session, split, { ...options, counts: undefined, signal: this.context.signal });
   }
 
   /** Points that differ in feeds alone share a session. */

@@ -119,6 +119,8 @@ describe('the data set "tsv"', () => {
   });
 });
 
+const lines = (count: number, line: (i: number) => string) => Array.from({ length: count }, (_, i) => line(i));
+
 describe('data sets in folders', () => {
   const sst2 = datasets.get('sst2');
 
@@ -133,5 +135,28 @@ describe('data sets in folders', () => {
     await expect(sst2.load({ seed: 1, sizes: {} })).rejects.toThrowError(
       fails('TANDEM_DATA_INVALID', 'train.tsv:3', '"2" is no label'),
     );
+  });
+
+  it('hold out whole sentences of SST-2, from training too where more are asked for', async () => {
+    const sentences = (part: string, count: number) => lines(count, (i) => `${part} sentence ${i} is good .\t${i % 2}`);
+    const phrases = (part: string, count: number) => lines(count, (i) => `${part} phrase ${i}\t${i % 2}`);
+    write('sst2/train.tsv', 'sentence\tlabel', ...sentences('train', 40), ...phrases('train', 60));
+    write('sst2/dev.tsv', 'sentence\tlabel', ...sentences('dev', 10), ...phrases('dev', 20), "is it ? ''\t1");
+    write('sst2/test.tsv', 'sentence\tlabel', ...sentences('test', 4));
+    vi.stubEnv('TANDEM_DATA', folder);
+    const held = async (validation?: number) => {
+      const sizes = validation === undefined ? {} : { validation };
+      return await sst2.load({ seed: 1, sizes });
+    };
+    const [own, more] = [await held(), await held(30)];
+    expect(own.validation).toHaveLength(11);
+    expect(own.train).toHaveLength(100);
+    expect(more.validation).toHaveLength(30);
+    expect(more.train.length).toBeLessThanOrEqual(81);
+    const training = new Set(more.train.map(({ text }) => text));
+    for (const { text } of more.validation) {
+      expect(text).toMatch(/[.?]/);
+      expect(training.has(text)).toBe(false);
+    }
   });
 });

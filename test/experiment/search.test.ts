@@ -10,6 +10,7 @@ const SEARCH = `search:
   machine: array
   minimise: energy-delay
   accuracyBudget: 0.1
+  confidence: 0.5 # few examples confirm here
   samplers: [{ name: greedy }, { name: random }]
   trials: 6
   repetitions: 2
@@ -27,7 +28,7 @@ const experiment = (changes: Readonly<Record<string, string>> = {}): string => {
     rivals: `rivals:
   - technique: { name: spatten }
     machines: [{ preset: spatten-1-8 }]
-    search: { trials: 4, samplers: [{ name: random }], calibration: 12, costSequences: 4, accuracyBudget: 0.2 }
+    search: { trials: 4, samplers: [{ name: random }], calibration: 12, costSequences: 4, accuracyBudget: 0.2, confidence: 0.5 }
 `,
     shapes: 'shapes: { models: [bert-tiny, gpt2], tokens: 32, sequences: 1 }\n',
     machines: 'machines: [{ preset: eyeriss-40nm }, { preset: vssa, name: array }, { preset: vssa-dense }]\n',
@@ -75,11 +76,13 @@ describe('a run with a search, a rival, and shapes', () => {
     expect(calibration.examples + confirmation.examples).toBe(result.data.validation);
     expect(chosen.accuracy).toBeGreaterThanOrEqual(calibration.baseline - accuracyBudget - 1e-9);
     expect(chosen.confirmed).toBeGreaterThanOrEqual(confirmation.baseline - accuracyBudget - 1e-9);
+    expect(chosen.atMost).toBeLessThanOrEqual(accuracyBudget);
+    expect(chosen.atMost).toBeGreaterThanOrEqual(confirmation.baseline - chosen.confirmed - 1e-6);
     const kept = search.samplers[0]!.runs.flatMap(({ trials }) => trials).filter(
       ({ accuracy }) => accuracy >= calibration.baseline - accuracyBudget - 1e-9,
     );
     const cheaper = new Set(kept.filter(({ cost }) => cost < chosen.cost).map(({ point }) => point.join()));
-    expect(cheaper.size).toBeLessThanOrEqual(chosen.rejected);
+    expect(cheaper.size).toBeGreaterThanOrEqual(chosen.unconfirmed);
   });
 
   test('goes on with the options that were found', () => {
@@ -172,6 +175,15 @@ test('a search that leaves no examples to confirm on says so', async () => {
   await expect(runTo(written('all', all), join(home, 'all', 'out'))).rejects.toMatchObject({
     code: 'TANDEM_CONFIG_INVALID',
     place: 'search.calibration',
+  });
+});
+
+test('a search whose budget cannot be confirmed by so few examples says so', async () => {
+  const sure = { search: SEARCH.replace('accuracyBudget: 0.1', 'accuracyBudget: 0').replace(/confidence.*/, '') };
+  await expect(runTo(written('sure', sure), join(home, 'sure', 'out'))).rejects.toMatchObject({
+    code: 'TANDEM_TARGET_UNREACHABLE',
+    place: 'search.accuracyBudget',
+    remedy: expect.stringContaining('search.confidence'),
   });
 });
 

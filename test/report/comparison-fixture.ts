@@ -8,6 +8,7 @@ export const search: SearchOutcome = {
   machine: 'vssa',
   minimised: 'energy-delay',
   accuracyBudget: 0.01,
+  confidence: 0.95,
   dimensions: [{ name: 'layer 1, <kept>', values: [1, 0.5, 0.25] }],
   calibration: { examples: 100, baseline: 0.9 },
   confirmation: { examples: 200, baseline: 0.88 },
@@ -22,7 +23,7 @@ export const search: SearchOutcome = {
     },
     { name: 'random', runs: [{ seed: 1, trials: [trial(1, 0.5, 0.89)] }] },
   ],
-  chosen: { ...trial(1, 0.5, 0.89), confirmed: 0.875, rejected: 3 },
+  chosen: { ...trial(1, 0.5, 0.89), confirmed: 0.875, atMost: 0.0097, unconfirmed: 3 },
 };
 
 /** `text` changes every name and text that others chose. */

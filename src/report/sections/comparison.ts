@@ -8,7 +8,7 @@ import { rivalTraces, techniqueNames, traces } from '../techniques.js';
 
 /** The chosen value of each dimension, and how well it keeps the budget. */
 export function searchTable({ technique, search }: Searched): Html {
-  const { dimensions, chosen, calibration, confirmation, accuracyBudget, samplers } = search;
+  const { dimensions, chosen, calibration, confirmation, accuracyBudget, confidence, samplers } = search;
   const trials = samplers[0]!.runs.reduce((sum, run) => sum + run.trials.length, 0);
   const rows = dimensions.map(({ name, values }, at) => [name, plain(values[chosen.point[at]!]!)] as const);
   const facts = [
@@ -21,11 +21,12 @@ export function searchTable({ technique, search }: Searched): Html {
       `accuracy on ${count(confirmation.examples)} other validation examples`,
       `${percent(chosen.confirmed, 2)} (${points(chosen.confirmed - confirmation.baseline)})`,
     ],
-    ['cheaper points that did not keep the budget there', count(chosen.rejected)],
+    [`at worst, with ${percent(confidence)} confidence`, points(-chosen.atMost)],
+    ['cheaper points that kept the budget in calibration and were not confirmed', count(chosen.unconfirmed)],
   ] as const;
   return htmlTable(
     `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
-      `${percent(accuracyBudget)} of accuracy against the baseline. Shares are of what the layer before left.`,
+      `${percent(accuracyBudget)} of accuracy against the baseline, confirmed from the safest on. Shares are of what the layer before left.`,
     [
       { header: 'choice', cell: ([name]) => name },
       { header: 'value', numeric: true, cell: ([, value]) => value },
