@@ -8,11 +8,11 @@ import { presetConfig } from '../dist/hardware/presets.js';
 import { vssa } from '../dist/simulator/vssa.js';
 import { STALL_RELIEFS, vssaSchema } from '../dist/simulator/vssa-config.js';
 import { headOutcome, playTiles } from '../dist/simulator/vssa-head.js';
-import { headTiles, tokenParts } from '../dist/simulator/vssa-tiles.js';
+import { headParts, headTiles } from '../dist/simulator/vssa-tiles.js';
 import { ARCHITECTURE_NOTE } from '../dist/trace/matrices.js';
 
 const preset = presetConfig(readPreset('vssa'), vssaSchema);
-const sizes = { headDim: 64, valueDim: 64, pseudoBits: 0 };
+const sizes = { headDim: 64, valueDim: 64, pseudoBits: 0, queries: 'all' };
 
 /** `wide` tokens of 8 bits among `tokens`, of which `removed` are gone and the others have 4, in random order. */
 function randomBits(random, tokens, wide, removed = 0) {
@@ -90,7 +90,7 @@ for (const stallRelief of STALL_RELIEFS) {
   // Without the memory of equal tiles, so that every step counted is a step played.
   const stream = { ...config, stallRelief: 'chained' };
   const steps = rate(heads.slice(0, 20), (bits) => {
-    return playTiles(stream, headTiles(config, tokenParts(bits, config), sizes)).peSteps;
+    return playTiles(stream, headTiles(config, headParts(bits, config, sizes), sizes)).peSteps;
   });
   const exact = rate(heads.slice(0, 50), (bits) => headOutcome(config, bits, sizes, 'cycle').counts.heads);
   const fast = rate(heads, (bits) => headOutcome(config, bits, sizes, 'fast').counts.heads);
@@ -125,7 +125,7 @@ for (const kind of ['scores', 'head']) {
   cells([kind, 'share', ...STALL_RELIEFS, 'ideal', 'grouping'], columns);
   const cyclesOf = (stallRelief, bits) => {
     const config = { ...preset, stallRelief };
-    const { tiles, kinds } = headTiles(config, tokenParts(bits, config), sizes);
+    const { tiles, kinds } = headTiles(config, headParts(bits, config, sizes), sizes);
     return playTiles(config, { tiles: tiles.filter((_, at) => kind === 'head' || kinds[at] === kind) }).cycles;
   };
   const dense = cyclesOf('grouped', new Uint8Array(128).fill(8));

@@ -1,5 +1,6 @@
 /** Matrix products that a trace's attention takes when nothing is left out: what a machine without pruning computes. */
 import { TandemError } from '../errors.js';
+import { isDecoding } from '../trace/steps.js';
 import type { TraceHeader, TraceRecord } from '../trace/types.js';
 import { type AttentionShape, attentionGemms } from '../workload/attention.js';
 import type { GemmLayer } from '../workload/types.js';
@@ -15,6 +16,8 @@ interface Collected {
   readonly sequence: number;
   readonly layer: number;
   tokens: number | undefined;
+  /** Tokens that a step of decoding sees, and how often. */
+  readonly steps: Map<number, number>;
   readonly heads: Map<number, AttentionShape>;
 }
 
@@ -22,6 +25,7 @@ interface Collected {
 export class DenseAttention {
   readonly #layers = new Map<string, Collected>();
   readonly #heads: ReturnType<typeof tracedHeads>;
+  readonly #decodes: boolean;
 
   constructor(
     header: TraceHeader,
@@ -29,11 +33,14 @@ export class DenseAttention {
     readonly headWidth: number,
   ) {
     this.#heads = tracedHeads(header);
+    this.#decodes = isDecoding(header);
   }
 
   add(record: TraceRecord): void {
     if (record.kind === 'token-bits') {
       const at = this.#at(record);
+      if (this.#decodes && record.head <= 0)
+        at.steps.set(record.bits.length, (at.steps.get(record.bits.length) ?? 0) + 1);
       at.tokens = Math.max(at.tokens ?? 0, record.bits.length);
     } else if (record.kind === 'attention-head') {
       const { queries, keys, headDim, valueDim } = record;
@@ -56,19 +63,25 @@ export class DenseAttention {
     const key = `${sequence}/${layer}`;
     let found = this.#layers.get(key);
     if (found === undefined) {
-      found = { sequence, layer, tokens: undefined, heads: new Map() };
+      found = { sequence, layer, tokens: undefined, steps: new Map(), heads: new Map() };
       this.#layers.set(key, found);
     }
     return found;
   }
 
-  #products({ layer, tokens, heads }: Collected): LayerProducts['products'] {
+  #products({ layer, tokens, steps, heads }: Collected): LayerProducts['products'] {
     const products = new Map<string, { gemm: GemmLayer; times: number }>();
-    for (const shape of tokens === undefined ? heads.values() : this.#allHeads(layer, tokens, heads)) {
+    const add = (shape: AttentionShape, times: number) => {
       for (const gemm of attentionGemms(shape, `layer ${layer}`)) {
         const key = [gemm.name, gemm.m, gemm.n, gemm.k].join();
-        const times = (products.get(key)?.times ?? 0) + 1;
-        products.set(key, { gemm, times });
+        products.set(key, { gemm, times: (products.get(key)?.times ?? 0) + times });
+      }
+    };
+    if (tokens === undefined) for (const shape of heads.values()) add(shape, 1);
+    else if (!this.#decodes) for (const shape of this.#allHeads(layer, tokens, heads)) add(shape, 1);
+    else {
+      for (const [seen, times] of steps) {
+        for (const shape of this.#allHeads(layer, seen, heads)) add({ ...shape, queries: 1 }, times);
       }
     }
     return [...products.values()];

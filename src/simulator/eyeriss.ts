@@ -5,6 +5,7 @@
  */
 
 import { TandemError } from '../errors.js';
+import { isDecoding } from '../trace/steps.js';
 import type { GemmLayer } from '../workload/types.js';
 import { ConservationLaws } from './conservation.js';
 import { type PartActivity, playRecords, resultOf, sumActions, sumCounts } from './engine.js';
@@ -46,6 +47,7 @@ async function playWorkload(run: Run, workload: Workload, options: SimulationOpt
     }
   } else if (workload.kind === 'trace') {
     const attention = new DenseAttention(workload.header, run.config.headWidth);
+    run.decodes(isDecoding(workload.header));
     await playRecords(workload.records, options, (record) => attention.add(record));
     for (const { layer, products } of attention.finish()) {
       signal?.throwIfAborted();
@@ -62,10 +64,15 @@ class Run {
   readonly #found = new Map<string, Found | undefined>();
   readonly #parts = new Map<string, PartActivity>();
   readonly #weights: { readonly dram: number };
+  #decoding = false;
   misfit: Pick<Infeasible, 'resource' | 'demand' | 'bound' | 'unit' | 'levers'> | undefined;
 
   constructor(readonly config: EyerissConfig) {
     this.#weights = { dram: dramPerMac(config) };
+  }
+
+  decodes(decoding: boolean): void {
+    this.#decoding = decoding;
   }
 
   /** Plays equal products one after the other; `key` tells parts apart. */
@@ -150,7 +157,11 @@ class Run {
       'Area is that of MACs and memory cells: without control, networks and pads, a good part of the 12.25 mm² as built.',
     ];
     if (trace)
-      remarks.push('Attention of all tokens of each sequence, removed ones included; a causal mask saves nothing.');
+      remarks.push(
+        this.#decoding
+          ? 'Decoding step by step: the attention of each step’s own token to all that it sees, removed ones included.'
+          : 'Attention of all tokens of each sequence, removed ones included; a causal mask saves nothing.',
+      );
     if (!isHierarchy(this.config)) {
       remarks.push('Off-chip memory costs what its standard does, instead of 200 MACs a word.');
     }

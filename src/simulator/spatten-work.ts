@@ -1,5 +1,6 @@
 /** What a trace asks of SpAtten: per sequence and layer, the heads that are left and the tokens that each one has. */
 import { TandemError } from '../errors.js';
+import { isDecoding } from '../trace/steps.js';
 import type { AttentionHeadRecord, TokenBitsRecord, TraceHeader, TraceRecord } from '../trace/types.js';
 import type { SpattenConfig } from './spatten-config.js';
 import { decideHead, type HeadDecisions } from './spatten-probabilities.js';
@@ -52,6 +53,15 @@ export class WorkCollector {
     readonly config: SpattenConfig,
     readonly header: TraceHeader,
   ) {
+    if (isDecoding(header)) {
+      throw new TandemError(
+        'TANDEM_TRACE_INCONSISTENT',
+        'SpAtten plays whole texts, and this trace has steps of decoding.',
+        {
+          remedy: 'Play it on a machine that decodes, such as vssa or eyeriss.',
+        },
+      );
+    }
     this.#heads = tracedHeads(header);
   }
 

@@ -6,6 +6,7 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { TandemError } from '../errors.js';
 import { ARCHITECTURE_NOTE } from '../trace/matrices.js';
+import { isDecoding } from '../trace/steps.js';
 import type { TokenBitsRecord, TraceHeader, TraceRecord } from '../trace/types.js';
 import type { TransformerArchitecture } from '../workload/transformer.js';
 import { tracedHeads } from './traced-heads.js';
@@ -32,6 +33,11 @@ interface Counted {
 
 /** @throws TANDEM_TRACE_INCONSISTENT for a trace without bits per token */
 export async function measureShares(header: TraceHeader, records: AsyncIterable<TraceRecord>): Promise<WidthProfile> {
+  if (isDecoding(header)) {
+    throw new TandemError('TANDEM_TRACE_INCONSISTENT', 'Steps of decoding are not taken to other sizes.', {
+      remedy: 'Leave shapes out, or record whole texts.',
+    });
+  }
   const headsOf = tracedHeads(header);
   const layers = new Map<number, Counted>();
   for await (const record of records) {

@@ -6,7 +6,7 @@ import { isStreamed, type VssaConfig } from './vssa-config.js';
 import { estimateTiles } from './vssa-fast.js';
 import { vssaMemory } from './vssa-memory.js';
 import { total } from './vssa-reference.js';
-import { type HeadSizes, type HeadTiles, headTiles, tokenParts } from './vssa-tiles.js';
+import { type HeadParts, type HeadSizes, type HeadTiles, headParts, headTiles } from './vssa-tiles.js';
 
 export type Misfit = Pick<Infeasible, 'resource' | 'demand' | 'bound' | 'unit' | 'levers'>;
 
@@ -36,7 +36,7 @@ export function playTiles(config: VssaConfig, { tiles }: Pick<HeadTiles, 'tiles'
 
 /**
  * What a head with tokens of these widths does. Heads of equal widths and sizes do the same, so callers may keep it.
- * @param bits of each token, 0 for removed ones; widths that the array serves
+ * @param bits of each token, 0 for removed ones; widths that the array serves; some token is left, and so is one that is a query
  * @param heads that follow each other in one stream; the outcome is that of all
  */
 export function headOutcome(
@@ -48,7 +48,7 @@ export function headOutcome(
 ): HeadOutcome | Misfit {
   const misfit = misfitOf(config, bits, sizes);
   if (misfit !== undefined) return misfit;
-  const parts = tokenParts(bits, config);
+  const parts = headParts(bits, config, sizes);
   const plan = headTiles(config, parts, sizes, heads);
   const run: ArrayRun =
     fidelity === 'cycle'
@@ -60,12 +60,13 @@ export function headOutcome(
           tiles: plan.tiles.length,
         };
   const { peBits } = config.array;
-  const kept = parts.length;
-  const tokens = heads * kept;
-  const scores = tokens * kept;
+  const kept = parts.keys.length;
+  const queries = heads * parts.queries.length;
+  const scores = queries * kept;
   const values = kept + (sizes.pseudoBits > 0 ? 1 : 0);
-  const tokenBits = heads * total(parts) * peBits;
-  const results = scores + tokens * sizes.valueDim;
+  const queryBits = heads * total(parts.queries) * peBits;
+  const keyBits = heads * total(parts.keys) * peBits;
+  const results = scores + queries * sizes.valueDim;
   const softmaxCycles = Math.ceil(scores / config.softmax.lanes);
   const compute = Math.max(run.cycles, softmaxCycles);
   const transfer = transferOf(config, parts, sizes, heads);
@@ -73,16 +74,16 @@ export function headOutcome(
     ? Math.max(compute, transfer.cycles)
     : compute + transfer.cycles + transfer.latencyCycles;
   const pes = config.array.rows * config.array.columns;
-  const probabilityBits = config.probabilities.width === 'token' ? tokenBits : tokens * config.probabilities.bits;
+  const probabilityBits = config.probabilities.width === 'token' ? queryBits : queries * config.probabilities.bits;
   const perToken = sizes.headDim + sizes.valueDim;
-  const dense = heads * bits.length * bits.length * perToken;
-  const executed = scores * sizes.headDim + tokens * values * sizes.valueDim;
+  const dense = heads * (sizes.queries === 'all' ? bits.length : 1) * bits.length * perToken;
+  const executed = scores * sizes.headDim + queries * values * sizes.valueDim;
   return {
     cycles,
     counts: {
       heads,
       tokens: heads * bits.length,
-      tokensRemoved: heads * bits.length - tokens,
+      tokensRemoved: heads * (bits.length - kept),
       products: executed,
       productsSkipped: dense - executed,
       partProducts: run.busy,
@@ -112,16 +113,16 @@ export function headOutcome(
       sums: plan.sums,
       combined: plan.sums - results,
       queryBitsRead: plan.queryParts * peBits,
-      queryBitsWritten: tokenBits * sizes.headDim,
+      queryBitsWritten: queryBits * sizes.headDim,
       keyBitsRead: plan.keyParts * peBits,
-      keyBitsWritten: tokenBits * sizes.headDim,
+      keyBitsWritten: keyBits * sizes.headDim,
       valueBitsRead: plan.valueParts * peBits,
-      valueBitsWritten: (tokenBits + heads * sizes.pseudoBits) * sizes.valueDim,
+      valueBitsWritten: (keyBits + heads * sizes.pseudoBits) * sizes.valueDim,
       // Scores are written, read by the softmax, written back as probabilities, and read for each tile of outputs.
       scoreBitsRead: scores * config.softmax.bits + plan.probabilityParts * peBits,
       scoreBitsWritten: scores * config.softmax.bits + probabilityBits * values,
       scores,
-      rows: tokens,
+      rows: queries,
       dramBitsRead: transfer.bitsRead,
       dramBitsWritten: transfer.bitsWritten,
     },
@@ -130,10 +131,10 @@ export function headOutcome(
 
 /** Whether the next head's operands can be in the buffers before a head is done, so that the two may be one stream. */
 export const mayFollow = (config: VssaConfig, bits: Uint8Array, sizes: HeadSizes): boolean =>
-  transferOf(config, tokenParts(bits, config), sizes).hidden;
+  transferOf(config, headParts(bits, config, sizes), sizes).hidden;
 
 /** Bytes that a head takes in the buffers, at its tokens' widths. */
-function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim, pseudoBits }: HeadSizes) {
+function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim, pseudoBits, queries }: HeadSizes) {
   let [kept, resident, widest] = [0, 0, 0];
   for (const width of bits) {
     if (width > 0) kept++;
@@ -142,7 +143,7 @@ function demands(config: VssaConfig, bits: Uint8Array, { headDim, valueDim, pseu
   }
   const steps = kept * config.scaleBits;
   const pseudoSteps = pseudoBits > 0 ? config.scaleBits : 0;
-  const rows = 2 * Math.min(config.array.rows, kept);
+  const rows = 2 * Math.min(config.array.rows, queries === 'all' ? kept : 1);
   return {
     queryBytes: Math.ceil((rows * (headDim * widest + config.scaleBits)) / 8),
     keyBytes: Math.ceil((resident * headDim + steps) / 8),
@@ -177,23 +178,24 @@ function misfitOf(config: VssaConfig, bits: Uint8Array, sizes: HeadSizes): Misfi
 /** Q, K, V at their tokens' widths, and outputs likewise; behind the previous head when the buffers hold two heads. */
 function transferOf(
   config: VssaConfig,
-  parts: readonly number[],
+  { queries, keys }: HeadParts,
   { headDim, valueDim, pseudoBits }: HeadSizes,
   heads = 1,
 ) {
   if (config.dram === 'none') return { cycles: 0, latencyCycles: 0, hidden: true, bitsRead: 0, bitsWritten: 0 };
-  const bits = total(parts) * config.array.peBits;
-  const steps = parts.length * config.scaleBits;
+  const [queryBits, keyBits] = [queries, keys].map((parts) => total(parts) * config.array.peBits) as [number, number];
+  const [querySteps, keySteps] = [queries, keys].map((parts) => parts.length * config.scaleBits) as [number, number];
   const pseudoValue = pseudoBits > 0 ? pseudoBits * valueDim + config.scaleBits : 0;
-  const valueBits = bits * valueDim + steps + pseudoValue;
-  const bitsRead = heads * (2 * (bits * headDim + steps) + valueBits);
-  const bitsWritten = heads * (bits * valueDim + steps);
+  const valueBits = keyBits * valueDim + keySteps + pseudoValue;
+  const bitsRead = heads * ((queryBits + keyBits) * headDim + querySteps + keySteps + valueBits);
+  const bitsWritten = heads * (queryBits * valueDim + querySteps);
   const memory = vssaMemory(config);
   const half = (bytes: number) => (8 * bytes) / 2;
   return {
     cycles: memory.cycles({ readBits: bitsRead, writtenBits: bitsWritten }),
     latencyCycles: Math.ceil(memory.latencyCycles),
-    hidden: bits * headDim + steps <= half(config.buffers.keyBytes) && valueBits <= half(config.buffers.valueBytes),
+    hidden:
+      keyBits * headDim + keySteps <= half(config.buffers.keyBytes) && valueBits <= half(config.buffers.valueBytes),
     bitsRead,
     bitsWritten,
   };

@@ -14,6 +14,14 @@ export interface HeadSizes {
   readonly valueDim: number;
   /** Width of one more value, of a probability for each query, that stands for the removed tokens; 0: there is none. */
   readonly pseudoBits: number;
+  /** Queries are all tokens that are left, or, in a step of decoding, the last token alone. */
+  readonly queries: 'all' | 'last';
+}
+
+/** PE-wide parts of a head's tokens, in the order in which they enter the array. */
+export interface HeadParts {
+  readonly queries: readonly number[];
+  readonly keys: readonly number[];
 }
 
 export interface HeadTiles {
@@ -41,30 +49,35 @@ interface Lanes {
   readonly last: number;
 }
 
-/** PE-wide parts of the tokens that were not removed, in the order in which they enter the array. */
-export function tokenParts(bits: Uint8Array, { array, stallRelief }: TilingConfig): number[] {
+/** Of the tokens that were not removed. */
+export function headParts(
+  bits: Uint8Array,
+  { array, stallRelief }: TilingConfig,
+  { queries }: Pick<HeadSizes, 'queries'>,
+): HeadParts {
   const parts: number[] = [];
   for (const width of bits) if (width > 0) parts.push(width / array.peBits);
-  return stallRelief === 'none' ? parts : parts.sort((a, b) => b - a);
+  if (stallRelief !== 'none') parts.sort((a, b) => b - a);
+  return { queries: queries === 'all' ? parts : [bits.at(-1)! / array.peBits], keys: parts };
 }
 
 /**
- * @param parts of each token, at least one token
+ * @param parts at least one query and one key
  * @param heads that follow each other in one stream, with the same tokens' widths
  */
 export function headTiles(
   config: TilingConfig,
-  parts: readonly number[],
-  { headDim, valueDim, pseudoBits }: HeadSizes,
+  parts: HeadParts,
+  { headDim, valueDim, pseudoBits }: Omit<HeadSizes, 'queries'>,
   heads = 1,
 ): HeadTiles {
   const { array, probabilities } = config;
-  const own = Uint8Array.from(parts);
-  const valued = pseudoBits > 0 ? Uint8Array.of(...own, pseudoBits / array.peBits) : own;
-  const weightParts = probabilities.width === 'token' ? own : own.slice().fill(probabilities.bits / array.peBits);
-  const queries = inTiles(config, own, array.rows);
-  const keys = inTiles(config, own, array.columns);
-  const weights = weightParts === own ? queries : inTiles(config, weightParts, array.rows);
+  const [asking, asked] = [Uint8Array.from(parts.queries), Uint8Array.from(parts.keys)];
+  const valued = pseudoBits > 0 ? Uint8Array.of(...asked, pseudoBits / array.peBits) : asked;
+  const weightParts = probabilities.width === 'token' ? asking : asking.slice().fill(probabilities.bits / array.peBits);
+  const queries = inTiles(config, asking, array.rows);
+  const keys = inTiles(config, asked, array.columns);
+  const weights = weightParts === asking ? queries : inTiles(config, weightParts, array.rows);
   const features = inTiles(config, new Uint8Array(valueDim).fill(1), array.columns);
   const uniform = new Uint8Array(headDim).fill(1);
   // Halves of a value follow each other; the probability stays for both.
@@ -104,19 +117,21 @@ export function headTiles(
   }
   addPending();
   const [queryRows, keyColumns, weightRows] = [lanesOf(queries), lanesOf(keys), lanesOf(weights)];
-  const [ownTotal, valueTotal, weightTotal] = [own, valued, weightParts].map(total) as [number, number, number];
+  const totals = [asking, asked, valued, weightParts].map(total);
+  const [queryTotal, keyTotal, valueTotal, weightTotal] = totals as [number, number, number, number];
   // Every tile of a row of tiles reads the same queries or probabilities, every one of a column the same keys or values.
   return {
     tiles,
     kinds,
-    partProducts: heads * (ownTotal * ownTotal * headDim + weightTotal * valueTotal * valueDim),
-    queryParts: heads * ownTotal * headDim * keys.length,
-    keyParts: heads * ownTotal * headDim * queries.length,
+    partProducts: heads * (queryTotal * keyTotal * headDim + weightTotal * valueTotal * valueDim),
+    queryParts: heads * queryTotal * headDim * keys.length,
+    keyParts: heads * keyTotal * headDim * queries.length,
     probabilityParts: heads * weightTotal * values.length * features.length,
     valueParts: heads * valueTotal * valueDim * weights.length,
     hops:
       heads *
-      (ownTotal * headDim * (keyColumns + queryRows) +
+      (queryTotal * headDim * keyColumns +
+        keyTotal * headDim * queryRows +
         weightTotal * values.length * valueDim +
         valueTotal * valueDim * weightRows),
     sums: heads * (queryRows * keyColumns + weightRows * valueDim),

@@ -8,7 +8,7 @@ import { isStreamed, type VssaConfig } from './vssa-config.js';
 import type { Fidelity, HeadOutcome } from './vssa-head.js';
 import { vssaMemory } from './vssa-memory.js';
 import { referenceTile, type Tile } from './vssa-reference.js';
-import { type HeadSizes, headTiles, tokenParts } from './vssa-tiles.js';
+import { type HeadSizes, headParts, headTiles } from './vssa-tiles.js';
 import { wavefronts } from './vssa-wavefront.js';
 
 interface Part {
@@ -44,6 +44,7 @@ export class VssaTotals {
   /** Right-hand sides of the laws, from widths and sizes alone. */
   readonly #expected = { products: 0, partProducts: 0 };
   readonly #replayed = { estimated: 0, exact: 0, heads: 0 };
+  #decoding = false;
   #example: { readonly tile: Tile; readonly bits: Uint8Array; readonly sizes: HeadSizes } | undefined;
   #examined = 0;
 
@@ -66,6 +67,7 @@ export class VssaTotals {
       for (const name of Object.keys(part.activity) as (keyof VssaActivity)[])
         part.activity[name] += outcome.activity[name];
     }
+    this.#decoding ||= sizes.queries === 'last';
     this.#expect(bits, sizes, outcome.counts.heads!);
     this.#chooseExample(bits, sizes);
   }
@@ -121,13 +123,13 @@ export class VssaTotals {
   #chooseExample(bits: Uint8Array, sizes: HeadSizes): void {
     if (this.#examined === EXAMINED_HEADS || (this.#example !== undefined && isMixed(this.#example.tile))) return;
     this.#examined++;
-    const { tiles, kinds } = headTiles(this.config, tokenParts(bits, this.config), sizes);
+    const { tiles, kinds } = headTiles(this.config, headParts(bits, this.config, sizes), sizes);
     const mixed = tiles.find((tile, at) => kinds[at] === 'scores' && isMixed(tile));
     const tile = mixed ?? (this.#example === undefined ? tiles[0] : undefined);
     if (tile !== undefined) this.#example = { tile, bits, sizes };
   }
 
-  #expect(bits: Uint8Array, { headDim, valueDim, pseudoBits }: HeadSizes, heads: number): void {
+  #expect(bits: Uint8Array, { headDim, valueDim, pseudoBits, queries }: HeadSizes, heads: number): void {
     const { array, probabilities } = this.config;
     let [tokens, parts] = [0, 0];
     for (const width of bits) {
@@ -135,11 +137,12 @@ export class VssaTotals {
       if (width > 0) tokens++;
       parts += width / array.peBits;
     }
-    const weights = probabilities.width === 'token' ? parts : (tokens * probabilities.bits) / array.peBits;
+    const [asking, askingParts] = queries === 'all' ? [tokens, parts] : [1, bits.at(-1)! / array.peBits];
+    const weights = probabilities.width === 'token' ? askingParts : (asking * probabilities.bits) / array.peBits;
     const values = tokens + (pseudoBits > 0 ? 1 : 0);
-    this.#expected.products += heads * tokens * (tokens * headDim + values * valueDim);
+    this.#expected.products += heads * asking * (tokens * headDim + values * valueDim);
     this.#expected.partProducts +=
-      heads * (parts * parts * headDim + weights * (parts + pseudoBits / array.peBits) * valueDim);
+      heads * (askingParts * parts * headDim + weights * (parts + pseudoBits / array.peBits) * valueDim);
   }
 
   #checkLaws(laws: ConservationLaws, counts: Readonly<Record<string, number>>): void {
@@ -170,7 +173,10 @@ export class VssaTotals {
   #remarks(): string[] {
     const { config } = this;
     const remarks = [
-      'Attention alone: projections and feed-forward parts are not modelled. Every token that was kept sees every other.',
+      'Attention alone: projections and feed-forward parts are not modelled.',
+      this.#decoding
+        ? 'Decoding step by step: the last token of each step asks all tokens that are left for it; their keys and values come from memory each time, at the widths that they have for it.'
+        : 'Every token that was kept sees every other.',
       'Heads run one after the other. The array’s hand-over and all sizes but the PEs’ number are a reconstruction; finished sums leave the array while the next tile runs.',
       'Ranking tokens by importance is taken to be free; summing importance up costs an addition per probability.',
       config.dram === 'none'

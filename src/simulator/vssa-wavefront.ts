@@ -3,7 +3,7 @@ import type { Wavefront } from './types.js';
 import { finishesOf } from './vssa-array.js';
 import { isStreamed, type StallRelief, type VssaConfig } from './vssa-config.js';
 import { largest, type Tile, total } from './vssa-reference.js';
-import { type HeadSizes, headTiles, tokenParts } from './vssa-tiles.js';
+import { type HeadSizes, headParts, headTiles } from './vssa-tiles.js';
 
 const TITLES: Readonly<Record<StallRelief, string>> = {
   none: 'tokens in their order',
@@ -17,16 +17,18 @@ const TITLES: Readonly<Record<StallRelief, string>> = {
 const EXAMPLE_TILES = 4;
 
 /**
- * All scores between the first tokens of a head, so that PEs do the same work in total, with and without the configured
+ * All scores between the first tokens of a head, or of a step’s own token and the last ones before it, so that PEs do the same work in total, with and without the configured
  * relief; against grouping where none is configured.
  */
 export function wavefronts(config: VssaConfig, bits: Uint8Array, sizes: HeadSizes): Wavefront[] {
   const { rows, columns } = config.array;
-  const kept = bits.filter((width) => width > 0).subarray(0, EXAMPLE_TILES * Math.max(rows, columns));
+  const most = EXAMPLE_TILES * Math.max(rows, columns);
+  const left = bits.filter((width) => width > 0);
+  const kept = sizes.queries === 'all' ? left.subarray(0, most) : left.subarray(-most);
   const relief = config.stallRelief === 'none' ? 'grouped' : config.stallRelief;
   return (['none', relief] as const).map((stallRelief) => {
     const own = { ...config, stallRelief };
-    const { tiles, kinds } = headTiles(own, tokenParts(kept, own), sizes);
+    const { tiles, kinds } = headTiles(own, headParts(kept, own, sizes), sizes);
     const scores = tiles.filter((_, at) => kinds[at] === 'scores');
     return { title: TITLES[stallRelief], ...played(isStreamed(own) ? [scores] : scores.map((tile) => [tile]), own) };
   });

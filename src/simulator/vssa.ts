@@ -5,6 +5,7 @@
  */
 import { TandemError } from '../errors.js';
 import { ARCHITECTURE_NOTE, PSEUDO_TOKEN_NOTE } from '../trace/matrices.js';
+import { isDecoding } from '../trace/steps.js';
 import type { TokenBitsRecord, TraceHeader } from '../trace/types.js';
 import type { TransformerArchitecture } from '../workload/transformer.js';
 import { playRecords } from './engine.js';
@@ -81,6 +82,7 @@ class Model {
   readonly #architecture: TransformerArchitecture;
   /** Of the value that stands for a head's removed tokens; 0: none does. */
   readonly #pseudoBits: number;
+  readonly #queries: HeadSizes['queries'];
 
   constructor({ notes }: TraceHeader) {
     const note = notes[ARCHITECTURE_NOTE];
@@ -92,14 +94,21 @@ class Model {
     }
     this.#architecture = JSON.parse(note) as TransformerArchitecture;
     this.#pseudoBits = Number(notes[PSEUDO_TOKEN_NOTE] ?? 0);
+    this.#queries = isDecoding({ notes }) ? 'last' : 'all';
   }
 
   /** The attention heads of a record, with their numbers. Keys and values are as wide as queries. */
-  heads({ layer, head }: TokenBitsRecord): (readonly [number, HeadSizes])[] {
+  heads({ layer, head, sequence, bits }: TokenBitsRecord): (readonly [number, HeadSizes])[] {
+    if (this.#queries === 'last' && !bits.at(-1)) {
+      throw inconsistent(
+        `A step of sequence ${sequence} has no bits for its own token in layer ${layer}.`,
+        'In a trace of decoding, the last token of a record is the query of the step, and never removed.',
+      );
+    }
     const heads = this.#architecture.layers[layer]?.heads ?? [];
     const attention = heads.flatMap(({ kind, dim }, number) =>
       (kind === 'sdp' || kind === 'wma') && (head === -1 || head === number)
-        ? [[number, { headDim: dim, valueDim: dim, pseudoBits: this.#pseudoBits }] as const]
+        ? [[number, { headDim: dim, valueDim: dim, pseudoBits: this.#pseudoBits, queries: this.#queries }] as const]
         : [],
     );
     if (attention.length > 0) return attention;
@@ -172,7 +181,8 @@ class Run {
   }
 
   #outcome(bits: Uint8Array, sizes: HeadSizes, heads: number): HeadOutcome | Misfit {
-    const key = `${this.#order(bits)}/${sizes.headDim}/${sizes.valueDim}/${sizes.pseudoBits}/${heads}`;
+    const query = sizes.queries === 'last' ? bits.at(-1) : '';
+    const key = `${this.#order(bits)}/${query}/${sizes.headDim}/${sizes.valueDim}/${sizes.pseudoBits}/${heads}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const outcome = headOutcome(this.config, bits, sizes, this.fidelity, heads);

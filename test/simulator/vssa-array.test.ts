@@ -6,7 +6,7 @@ import { estimateStream } from '../../src/simulator/vssa-corners.js';
 import { estimateTiles } from '../../src/simulator/vssa-fast.js';
 import { playTiles } from '../../src/simulator/vssa-head.js';
 import { referenceTile, type Tile, total } from '../../src/simulator/vssa-reference.js';
-import { headTiles, tokenParts } from '../../src/simulator/vssa-tiles.js';
+import { headParts, headTiles } from '../../src/simulator/vssa-tiles.js';
 import { anyBits, shuffledBits } from './vssa-trace.js';
 
 const uniform = (steps: number): number[] => new Array<number>(steps).fill(1);
@@ -130,8 +130,8 @@ describe('the closed form', () => {
     fc.assert(
       fc.property(anyHead, anyBits(40), fc.integer({ min: 1, max: 20 }), (given, bits, dim) => {
         const config = vssaSchema.parse(given);
-        const parts = tokenParts(bits, config);
-        if (parts.length === 0) return;
+        const parts = headParts(bits, config, { queries: 'all' });
+        if (parts.keys.length === 0) return;
         const { tiles } = headTiles(config, parts, { headDim: dim, valueDim: dim, pseudoBits: 0 });
         const error = estimateTiles(tiles, config) / playTiles(config, { tiles }).cycles - 1;
         expect(error).toBeLessThanOrEqual(0);
@@ -157,9 +157,11 @@ test('a head’s tiles hold every product once, and what they move is what each 
       fc.integer({ min: 1, max: 12 }),
       anyPseudo,
       fc.integer({ min: 1, max: 3 }),
-      (given, bits, dim, pseudoBits, heads) => {
+      fc.constantFrom('all', 'last'),
+      (given, others, dim, pseudoBits, heads, asking) => {
         const config = vssaSchema.parse(given);
-        const parts = tokenParts(bits, config);
+        const bits = Uint8Array.of(...others, 8);
+        const parts = headParts(bits, config, { queries: asking });
         const plan = headTiles(config, parts, { headDim: dim, valueDim: dim + 1, pseudoBits }, heads);
         const moved = {
           queryParts: 0,
@@ -182,8 +184,10 @@ test('a head’s tiles hold every product once, and what they move is what each 
           moved.partProducts += total(rows) * total(columns) * total(steps);
         });
         expect(plan).toMatchObject(moved);
-        const weights = config.probabilities.width === 'token' ? total(parts) : parts.length * 2;
-        const products = total(parts) ** 2 * dim + weights * (total(parts) + pseudoBits / 4) * (dim + 1);
+        const [keys, queries] = [total(bits) / 4, asking === 'all' ? total(bits) / 4 : 2];
+        const rows = asking === 'all' ? bits.filter(Boolean).length : 1;
+        const weights = config.probabilities.width === 'token' ? queries : rows * 2;
+        const products = queries * keys * dim + weights * (keys + pseudoBits / 4) * (dim + 1);
         expect(plan.partProducts).toBe(heads * products);
       },
     ),
@@ -195,7 +199,11 @@ test('a head’s tiles hold every product once, and what they move is what each 
 describe('scores of 128 tokens, speed-up over 8 bits', () => {
   const cyclesOf = (stallRelief: 'none' | 'grouped' | 'chained' | 'halved', bits: Uint8Array): number => {
     const config = vssaSchema.parse({ stallRelief });
-    const plan = headTiles(config, tokenParts(bits, config), { headDim: 64, valueDim: 64, pseudoBits: 0 });
+    const plan = headTiles(config, headParts(bits, config, { queries: 'all' }), {
+      headDim: 64,
+      valueDim: 64,
+      pseudoBits: 0,
+    });
     return playTiles(config, { tiles: plan.tiles.filter((_, at) => plan.kinds[at] === 'scores') }).cycles;
   };
   const dense = cyclesOf('grouped', new Uint8Array(128).fill(8));

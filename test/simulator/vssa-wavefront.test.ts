@@ -4,7 +4,7 @@ import { STALL_RELIEFS, vssaSchema } from '../../src/simulator/vssa-config.js';
 import { referenceTile, total } from '../../src/simulator/vssa-reference.js';
 import { wavefronts } from '../../src/simulator/vssa-wavefront.js';
 
-const sizes = { headDim: 5, valueDim: 5, pseudoBits: 0 };
+const sizes = { headDim: 5, valueDim: 5, pseudoBits: 0, queries: 'all' } as const;
 const configOf = (stallRelief: (typeof STALL_RELIEFS)[number]) =>
   vssaSchema.parse({ array: { rows: 3, columns: 4 }, stallRelief });
 const tokens = fc

@@ -1,0 +1,96 @@
+/** Bits per token of decoding, step by step: one query, the keys and values of what the step sees. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { readPreset } from '../../src/hardware/preset-files.js';
+import { presetConfig } from '../../src/hardware/presets.js';
+import { checkMachine } from '../../src/simulator/conformance.js';
+import { eyeriss } from '../../src/simulator/eyeriss.js';
+import { eyerissSchema } from '../../src/simulator/eyeriss-config.js';
+import { spatten } from '../../src/simulator/spatten.js';
+import { measureShares } from '../../src/simulator/stretched-trace.js';
+import type { Machine, SimulationResult } from '../../src/simulator/types.js';
+import { vssa } from '../../src/simulator/vssa.js';
+import { STALL_RELIEFS, vssaSchema } from '../../src/simulator/vssa-config.js';
+import { DECODING_NOTE, DECODING_STEPS } from '../../src/trace/steps.js';
+import type { TokenBitsRecord } from '../../src/trace/types.js';
+import { anyBits, architecture, tokenBitsTrace } from './vssa-trace.js';
+
+const preset = presetConfig(readPreset('vssa'), vssaSchema);
+const steps = (
+  model: ReturnType<typeof architecture>,
+  widths: readonly (readonly number[])[],
+  notes: Readonly<Record<string, string>> = { [DECODING_NOTE]: DECODING_STEPS },
+) => {
+  const records = widths.map((bits): Omit<TokenBitsRecord, 'kind'> => {
+    return { sequence: 0, layer: 0, head: -1, bits: Uint8Array.from(bits) };
+  });
+  return tokenBitsTrace(model, records, notes);
+};
+const play = async (widths: readonly (readonly number[])[], config = {}, notes?: Readonly<Record<string, string>>) =>
+  (await vssa.simulate({ ...preset, ...config }, steps(architecture(1), widths, notes), {
+    name: 'test',
+  })) as SimulationResult;
+
+const anySteps = fc.array(
+  anyBits(20).map((bits) => [...bits, 8]),
+  { minLength: 1, maxLength: 6 },
+);
+
+describe('on the variable-speed array', () => {
+  test.each(STALL_RELIEFS)('keeps what machines promise, with %s', async (stallRelief) => {
+    const workload = () => steps(architecture(2, 32), [[8], [4, 8], [4, 0, 8], [4, 8, 0, 8], [0, 4, 4, 8, 8]]);
+    expect(await checkMachine(vssa as Machine, { config: { ...preset, stallRelief }, workload })).toEqual([]);
+  });
+
+  test('a step asks once, for every token that is left for it', async () => {
+    await fc.assert(
+      fc.asyncProperty(anySteps, async (widths) => {
+        const { counts } = await play(widths);
+        const left = widths.map((bits) => bits.filter(Boolean).length);
+        const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
+        expect(counts.products).toBe(sum(left) * 128);
+        expect(counts.tokensRemoved).toBe(sum(widths.map((bits) => bits.length)) - sum(left));
+        // Query and probabilities have the step's own two parts.
+        expect(counts.partProducts).toBe(sum(widths.map((bits) => 2 * (sum(bits) / 4) * 128)));
+        // Read: one query; keys and values. Written: one output.
+        const bits = widths.map((all, at) => 2 * (8 * 64 + 16) + 2 * (sum(all) * 64 + left[at]! * 16));
+        expect(counts.dramBits).toBe(sum(bits));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  test('a first step is a text of one token', async () => {
+    const { remarks: _, ...step } = await play([[8]]);
+    const { remarks: __, ...text } = await play([[8]], {}, {});
+    expect(step).toEqual(text);
+  });
+
+  test('takes the array’s row of PEs, one step of operands after the other', async () => {
+    // Ten keys of 8 bits in ten columns: 64 elements, then the last PE nine steps later; ten values in 2 × 32 columns.
+    const { cycles } = await play([new Array(10).fill(8)], { dram: 'none' });
+    expect(cycles).toBe(4 * (64 + 9) + 2 * 4 * (10 + 31));
+  });
+
+  test('a step whose own token is removed contradicts itself', async () => {
+    for (const bits of [[8, 0], []])
+      await expect(play([bits])).rejects.toMatchObject({ code: 'TANDEM_TRACE_INCONSISTENT' });
+  });
+});
+
+test('on Eyeriss, every step takes all that it sees, whatever its width', async () => {
+  const config = presetConfig(readPreset('eyeriss-40nm'), eyerissSchema);
+  const workload = steps(architecture(3), [[8], [0, 8], [0, 0, 8]]);
+  const result = (await eyeriss.simulate(config, workload, { name: 'test' })) as SimulationResult;
+  expect(result.counts.macs).toBe(3 * (1 + 2 + 3) * 128);
+});
+
+test('SpAtten and other sizes take whole texts only', async () => {
+  const inconsistent = { code: 'TANDEM_TRACE_INCONSISTENT', message: expect.stringContaining('decoding') };
+  const workload = () => steps(architecture(1), [[8]]);
+  const options = { name: 'test' };
+  await expect(spatten.simulate(spatten.schema.parse({}), workload(), options)).rejects.toMatchObject(inconsistent);
+  const trace = workload();
+  if (trace.kind !== 'trace') throw new Error('no trace');
+  await expect(measureShares(trace.header, trace.records)).rejects.toMatchObject(inconsistent);
+});
