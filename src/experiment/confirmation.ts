@@ -4,48 +4,39 @@
  * from the safest to the cheapest, up to the first that fails. A point that breaks the budget is then chosen no more often than one test
  * allows, however many are tested (Laufer-Goldshtein et al., ICLR 2023; Angelopoulos et al., arXiv 2110.01052).
  */
-import type { Point } from '../search/types.js';
-import { largestLoss, type PairedCounts } from './paired-loss.js';
-import type { SearchTrial } from './result.js';
 
-/** Points that no cheaper one equals in accuracy, the dearest and most accurate first. */
-export function front(trials: readonly SearchTrial[]): SearchTrial[] {
-  const cheapestFirst = [...trials].sort((a, b) => a.cost - b.cost || b.accuracy - a.accuracy);
-  let best = -1;
-  const kept = cheapestFirst.filter(({ accuracy }) => {
-    if (accuracy <= best) return false;
-    best = accuracy;
+/** Trials that no cheaper one equals in quality, the dearest and best first. @param quality larger is better */
+export function front<Trial extends { readonly cost: number }>(
+  trials: readonly Trial[],
+  quality: (trial: Trial) => number,
+): Trial[] {
+  const cheapestFirst = [...trials].sort((a, b) => a.cost - b.cost || quality(b) - quality(a));
+  let best = Number.NEGATIVE_INFINITY;
+  const kept = cheapestFirst.filter((trial) => {
+    if (quality(trial) <= best) return false;
+    best = quality(trial);
     return true;
   });
   return kept.reverse();
 }
 
-export interface Budget {
-  /** Accuracy that may be lost, 0 … 1. */
-  readonly loss: number;
-  /** How sure it must be that no more is lost, 0.5 … 1. */
-  readonly confidence: number;
-}
-
-export interface Confirmation {
-  readonly trial: SearchTrial;
-  readonly counts: PairedCounts;
-  /** Upper end of the interval for the loss. */
+/** What examples that the search has not seen say of a trial. */
+export interface Comparison {
+  /** Upper end of the interval for what is lost against the baseline. */
   readonly atMost: number;
 }
 
-/** The last of the points, in their order, before the first that fails. */
-export async function confirmInOrder(
-  points: readonly SearchTrial[],
-  { loss, confidence }: Budget,
-  compare: (point: Point) => Promise<PairedCounts>,
-): Promise<Confirmation | undefined> {
-  let passed: Confirmation | undefined;
-  for (const trial of points) {
-    const counts = await compare(trial.point);
-    const atMost = largestLoss(counts, confidence);
-    if (atMost > loss) break;
-    passed = { trial, counts, atMost };
+/** The last of the trials, in their order, before the first that may lose more than the budget. */
+export async function confirmInOrder<Trial, Found extends Comparison>(
+  trials: readonly Trial[],
+  budget: number,
+  compare: (trial: Trial) => Promise<Found>,
+): Promise<{ readonly trial: Trial; readonly found: Found; readonly cheaper: number } | undefined> {
+  let passed: { trial: Trial; found: Found; cheaper: number } | undefined;
+  for (const [at, trial] of trials.entries()) {
+    const found = await compare(trial);
+    if (found.atMost > budget) break;
+    passed = { trial, found, cheaper: trials.length - 1 - at };
   }
   return passed;
 }

@@ -6,8 +6,6 @@ import { TandemError } from '../errors.js';
 import { withOutputs } from '../graph/edit.js';
 import type { Graph } from '../graph/types.js';
 import { Session } from '../runtime/session.js';
-import { samplers } from '../search/registry.js';
-import { repeatStudy } from '../search/study.js';
 import type { Judgement, Point } from '../search/types.js';
 import type { InferenceRewrite, OptionsSpace, Ranges, Technique } from '../techniques/types.js';
 import type { TraceRecord } from '../trace/types.js';
@@ -16,14 +14,13 @@ import { type Assessment, always, assess, observing, pass } from './assess.js';
 import type { SearchSettings } from './comparison-schema.js';
 import { confirmInOrder, front } from './confirmation.js';
 import type { ResolvedMachine } from './machines.js';
-import { optionsOf } from './named-options.js';
-import { pairedCounts } from './paired-loss.js';
+import { largestLoss, pairedCounts } from './paired-loss.js';
 import type { EncodedSplit, Prepared } from './prepare.js';
-import { silentProgress } from './progress.js';
 import type { SearchOutcome, SearchTrial } from './result.js';
 import type { Stage } from './run-folder.js';
+import { sampled } from './sampling.js';
 import type { Experiment } from './schema.js';
-import { recordedSource, simulateMachines } from './simulate.js';
+import { costOf } from './search-cost.js';
 import { traceHeader } from './trace-header.js';
 
 /** Judgements between two saves of an unfinished search. */
@@ -68,7 +65,7 @@ export async function searchOptions(
   const baselines = { calibration: await baselineOn(calibration), confirmation: await baselineOn(confirmation) };
   const least = baselines.calibration.metrics.accuracy! - settings.accuracyBudget - ROUNDING;
   const judge = new Judge(request, space, calibration, prepared, experiment, stage, context);
-  const { accuracyBudget, confidence, trials, repetitions } = settings;
+  const { accuracyBudget, confidence } = settings;
   try {
     const first = space.dimensions.map(() => 0);
     const reference = await judge.measure(first);
@@ -76,32 +73,16 @@ export async function searchOptions(
       const { cost, accuracy } = await judge.measure(point);
       return { cost: cost / reference.cost, violation: least - accuracy };
     };
-    const seeds = Array.from({ length: repetitions }, (_, repetition) => experiment.seed + repetition);
-    const searched: SearchOutcome['samplers'][number][] = [];
-    for (const chosen of settings.samplers) {
-      const { name, options: given } = optionsOf(chosen);
-      const sampler = samplers.get(name);
-      const task = context.progress.task(`searching ${technique.name} by ${name}`, trials * repetitions, 'trials');
-      let done = 0;
-      const studies = await repeatStudy({
-        space,
-        sampler,
-        options: sampler.schema.parse(given),
-        seeds,
-        trials,
-        judge: judged,
-        signal: context.signal,
-        onTrial: () => task.update(++done),
-      });
-      task.end();
-      const runs = studies.map((study, run) => ({
-        seed: seeds[run]!,
-        trials: study.trials.map(({ point, cost }) => ({ point, cost, accuracy: judge.known(point).accuracy })),
-      }));
-      searched.push({ name, runs });
-    }
+    const sampling = { space, settings, seed: experiment.seed, technique: technique.name, judge: judged };
+    const searched = (await sampled(sampling, context)).map(({ name, runs }) => ({
+      name,
+      runs: runs.map(({ seed, trials }) => ({
+        seed,
+        trials: trials.map((trial) => ({ ...trial, accuracy: judge.known(trial.point).accuracy })),
+      })),
+    }));
     const found = searched[0]!.runs.flatMap((run) => run.trials).filter(({ accuracy }) => accuracy >= least);
-    const cheaper = front(found).filter(({ cost }) => cost < 1);
+    const cheaper = front(found, ({ accuracy }) => accuracy).filter(({ cost }) => cost < 1);
     const inOrder = [{ point: first, cost: 1, accuracy: reference.accuracy }, ...cheaper];
     const chosen = await confirmed(inOrder, judge, { split: confirmation, baseline: baselines.confirmation }, request);
     return {
@@ -150,17 +131,18 @@ async function confirmed(
   const { accuracyBudget: loss, confidence } = settings;
   const task = judge.context.progress.task(`confirming ${technique.name}`, inOrder.length, 'points');
   let done = 0;
-  const compare = async (point: Point) => {
+  const compare = async ({ point }: SearchTrial) => {
     const predicted = await judge.predictions(point, split);
     task.update(++done);
-    return pairedCounts(split.labels, baseline.predicted, predicted);
+    const counts = pairedCounts(split.labels, baseline.predicted, predicted);
+    return { counts, atMost: largestLoss(counts, confidence) };
   };
-  const found = await confirmInOrder(inOrder, { loss, confidence }, compare);
+  const passed = await confirmInOrder(inOrder, loss, compare);
   task.end();
-  if (found) {
-    const { trial, counts, atMost } = found;
+  if (passed) {
+    const { counts, atMost } = passed.found;
     const accuracy = baseline.metrics.accuracy! - (counts.lost - counts.gained) / counts.examples;
-    return { ...trial, confirmed: accuracy, atMost, unconfirmed: inOrder.length - 1 - inOrder.indexOf(trial) };
+    return { ...passed.trial, confirmed: accuracy, atMost, unconfirmed: passed.cheaper };
   }
   throw new TandemError(
     'TANDEM_TARGET_UNREACHABLE',
@@ -250,18 +232,7 @@ class Judge {
     const { seed } = this.experiment;
     const traced = { headsPerLayer, split: 'validation', sequences, ...(notes && { notes }) } as const;
     const header = traceHeader(this.prepared, { technique: named, seed }, traced);
-    const quiet = { progress: silentProgress, signal: this.context.signal };
-    const [outcome] = await simulateMachines([machine], recordedSource(header, records), quiet, 'fast');
-    if (outcome!.feasible) {
-      const { cycles, energyPicojoules: energy } = outcome!;
-      return { cycles, energy, 'energy-delay': cycles * energy }[settings.minimise];
-    }
-    const { resource, demand, bound, unit, levers } = outcome!;
-    throw new TandemError(
-      'TANDEM_INFEASIBLE',
-      `${machine.name} cannot run the model: ${resource}: ${demand} > ${bound} ${unit}.`,
-      { place, remedy: `Search for another machine, or change this one: ${levers.join('; ')}.` },
-    );
+    return costOf({ machine, minimise: settings.minimise, place }, header, records, this.context);
   }
 }
 

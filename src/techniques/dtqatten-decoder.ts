@@ -15,6 +15,7 @@ import { keyRows, replaySteps } from '../graph/patterns/replay.js';
 import { floatTensor, type Graph, int, tensor } from '../graph/types.js';
 import type { Fetched } from '../runtime/types.js';
 import { ACTIVATIONS } from '../trace/matrices.js';
+import { DECODING_NOTE, DECODING_STEPS } from '../trace/steps.js';
 import type { TokenBitsRecord } from '../trace/types.js';
 import { attentionOf, rewire, withoutDeadNodes } from './attention-layers.js';
 import type { DtqattenOptions } from './dtqatten-options.js';
@@ -96,7 +97,8 @@ export class DecoderRewrite {
       heads: [],
       observed,
       counts,
-      record: (fetched, lengths, firstSequence) => lastStepRecords(observed, fetched, lengths, firstSequence),
+      notes: { [DECODING_NOTE]: DECODING_STEPS },
+      record: (fetched, lengths, firstSequence) => stepRecords(observed, fetched, lengths, firstSequence),
     };
   }
 
@@ -208,19 +210,21 @@ function requireSelf({ source, layer }: AttentionBlock, order: number): void {
   });
 }
 
-/** For each sequence and layer the widths at the last step, which sees the whole text. */
-function* lastStepRecords(
+/** For each sequence, step and layer the widths of the tokens that the step sees, its own last. */
+function* stepRecords(
   bits: readonly string[],
   fetched: Fetched,
   lengths: readonly number[],
   firstSequence: number,
 ): Generator<TokenBitsRecord> {
   for (const [item, tokens] of lengths.entries()) {
-    for (const [layer, name] of bits.entries()) {
-      const { data, shape } = fetched[name]!;
-      const start = (item * shape[1]! + tokens - 1) * shape[2]!;
-      const widths = Uint8Array.from((data as Float32Array).subarray(start, start + tokens));
-      yield { kind: 'token-bits', sequence: firstSequence + item, layer, head: -1, bits: widths };
+    for (let step = 0; step < tokens; step++) {
+      for (const [layer, name] of bits.entries()) {
+        const { data, shape } = fetched[name]!;
+        const start = (item * shape[1]! + step) * shape[2]!;
+        const widths = Uint8Array.from((data as Float32Array).subarray(start, start + step + 1));
+        yield { kind: 'token-bits', sequence: firstSequence + item, layer, head: -1, bits: widths };
+      }
     }
   }
 }

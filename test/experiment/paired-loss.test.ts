@@ -91,7 +91,7 @@ describe('the points of a search that are confirmed', () => {
   it('are those that no other equals in cost and accuracy, the dearest first', () => {
     fc.assert(
       fc.property(trials, (all) => {
-        const found = front(all);
+        const found = front(all, ({ accuracy }) => accuracy);
         for (const one of all) {
           expect(found.some(({ cost, accuracy }) => cost <= one.cost && accuracy >= one.accuracy)).toBe(true);
         }
@@ -107,19 +107,18 @@ describe('the points of a search that are confirmed', () => {
     const points = [0, 1, 2, 3].map((at) => ({ point: [at], cost: 1 / (at + 1), accuracy: 0.9 }));
     const lost = [0, 2, 30, 0];
     const seen: number[] = [];
-    const compare = async ([at]: readonly number[]) => {
+    const compare = async ({ point: [at] }: (typeof points)[number]) => {
       seen.push(at!);
-      return { examples: 1000, lost: lost[at!]!, gained: 0 };
+      return { atMost: largestLoss({ examples: 1000, lost: lost[at!]!, gained: 0 }, 0.95) };
     };
-    const found = await confirmInOrder(points, { loss: 0.01, confidence: 0.95 }, compare);
-    expect(found).toMatchObject({ trial: points[1], counts: { lost: 2 } });
-    expect(found!.atMost).toBeLessThanOrEqual(0.01);
+    const passed = await confirmInOrder(points, 0.01, compare);
+    expect(passed).toMatchObject({ trial: points[1], cheaper: 2 });
+    expect(passed!.found.atMost).toBeLessThanOrEqual(0.01);
     expect(seen).toEqual([0, 1, 2]);
   });
 
   it('are none where the first fails', async () => {
-    const points = [{ point: [0], cost: 1, accuracy: 0.9 }];
-    const compare = async () => ({ examples: 50, lost: 0, gained: 0 });
-    expect(await confirmInOrder(points, { loss: 0.01, confidence: 0.95 }, compare)).toBeUndefined();
+    const compare = async () => ({ atMost: largestLoss({ examples: 50, lost: 0, gained: 0 }, 0.95) });
+    expect(await confirmInOrder([0, 1], 0.01, compare)).toBeUndefined();
   });
 });

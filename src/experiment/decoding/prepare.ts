@@ -12,6 +12,7 @@ import type { LoadedDecoding } from '../load.js';
 import { optionsOf } from '../named-options.js';
 import { givenThresholds } from './calibrate.js';
 import { exitWeights } from './exit-weights.js';
+import type { DecodingExperiment } from './schema.js';
 
 export type Tokens = Uint16Array | Uint32Array;
 
@@ -22,8 +23,19 @@ export interface PreparedDecoding {
   readonly tokens: { readonly training: Tokens; readonly validation: Tokens; readonly test: Tokens };
 }
 
-/** @throws what corpora and the decoder family throw; TANDEM_WEIGHTS_NOT_FINITE, TANDEM_CONFIG_INVALID */
-export async function prepareDecoding({ experiment, baseFolder }: LoadedDecoding): Promise<PreparedDecoding> {
+/** @throws what `prepareDecoder` throws; TANDEM_CONFIG_INVALID */
+export const prepareDecoding = ({ experiment, baseFolder }: LoadedDecoding): Promise<PreparedDecoding> =>
+  prepareDecoder(experiment, baseFolder, ({ config }) => requireFitting(experiment, config.layers));
+
+/**
+ * @param check of the decoder, before the text is encoded
+ * @throws what corpora and the decoder family throw; TANDEM_WEIGHTS_NOT_FINITE, TANDEM_CONFIG_INVALID
+ */
+export async function prepareDecoder(
+  experiment: Pick<DecodingExperiment, 'seed' | 'decoder' | 'text' | 'training'>,
+  baseFolder: string,
+  check: (model: DecoderModel) => void = () => {},
+): Promise<PreparedDecoding> {
   const { seed, training } = experiment;
   const { corpora, heldOut, folder: given } = experiment.text;
   const folder = given === undefined ? undefined : resolve(baseFolder, given);
@@ -38,7 +50,7 @@ export async function prepareDecoding({ experiment, baseFolder }: LoadedDecoding
       remedy: 'Add a `training`, or name a `pretrained` decoder or a `folder`.',
     });
   }
-  requireFitting(experiment, model.config.layers);
+  check(model);
   const encode = (split: 'training' | 'validation' | 'test') => encodeDocuments(model.tokenizer, text[split]);
   // What is not trained on need not be read.
   const learned = training === undefined ? new Uint16Array(0) : encode('training');
@@ -46,7 +58,7 @@ export async function prepareDecoding({ experiment, baseFolder }: LoadedDecoding
 }
 
 /** What names layers is checked before any training. @throws TANDEM_CONFIG_INVALID */
-function requireFitting({ technique, training }: LoadedDecoding['experiment'], layers: number): void {
+function requireFitting({ technique, training }: DecodingExperiment, layers: number): void {
   checkedLayers(technique.checks, layers);
   if (technique.threshold !== undefined) givenThresholds(technique, layers);
   if (training) exitWeights(training, layers);

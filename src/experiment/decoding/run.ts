@@ -1,9 +1,7 @@
 /** The stages of an experiment on decoding. */
 import { readFile } from 'node:fs/promises';
 import { TandemError } from '../../errors.js';
-import { parameterCount } from '../../graph/edit.js';
 import { writeDecodingReport } from '../../report/files.js';
-import { tandemVersion } from '../../version.js';
 import type { DecodingPipeline, RunContext } from '../api.js';
 import type { LoadedDecoding } from '../load.js';
 import { optionsOf } from '../named-options.js';
@@ -14,10 +12,11 @@ import { simulateShapes } from '../shapes.js';
 import { simulateMachines, traceSource } from '../simulate.js';
 import { stopwatch } from '../stopwatch.js';
 import { thresholdsOf } from './calibrate.js';
+import { corpusRemarks, describeDecoder } from './describe.js';
 import { EXIT_RULES_FILE, exitRules } from './exit-rules.js';
 import { measureDecoding } from './measure.js';
 import { MODEL_FOLDER } from './model-folder.js';
-import { type PreparedDecoding, prepareDecoding } from './prepare.js';
+import { prepareDecoding } from './prepare.js';
 import { heldOut } from './profile.js';
 import { DECODING_SCHEMA_VERSION, type DecodingResult } from './result.js';
 import { TRACE_FILE } from './trace.js';
@@ -61,7 +60,10 @@ export const runDecoding: DecodingPipeline['runDecoding'] = async (loaded, folde
     folder.stage('shapes', () => simulateShapes(traced, experiment, folder, context)),
   );
   const result: DecodingResult = {
-    ...describe(loaded, { ...prepared, model }),
+    schemaVersion: DECODING_SCHEMA_VERSION,
+    kind: 'decoding',
+    ...describeDecoder(experiment, { ...prepared, model }),
+    technique: optionsOf(experiment.technique),
     thresholds,
     ...(calibration && { calibration }),
     ...measured,
@@ -69,41 +71,11 @@ export const runDecoding: DecodingPipeline['runDecoding'] = async (loaded, folde
     shapes,
     training: course,
     timings,
-    remarks: prepared.text.corpora.flatMap(({ name, remarks }) => remarks.map((remark) => `${name}: ${remark}`)),
+    remarks: corpusRemarks(prepared),
   };
   await reportStage(result, () => writeDecodingReport(folder.path, result), folder, context);
   return result;
 };
-
-/** What was decoded, and what it was measured on. */
-function describe({ experiment }: LoadedDecoding, { model, text, tokens }: PreparedDecoding) {
-  const { layers, hidden, heads, vocabulary, context } = model.config;
-  return {
-    schemaVersion: DECODING_SCHEMA_VERSION,
-    kind: 'decoding',
-    name: experiment.name,
-    tandemVersion,
-    seed: experiment.seed,
-    decoder: {
-      name: model.name,
-      parameters: parameterCount(model.graph),
-      layers,
-      hidden,
-      heads,
-      vocabulary,
-      context,
-      ...model.provenance,
-    },
-    text: {
-      corpora: text.corpora.map(({ name }) => name),
-      training: tokens.training.length,
-      validation: tokens.validation.length,
-      test: tokens.test.length,
-      sha256: text.sha256,
-    },
-    technique: optionsOf(experiment.technique),
-  } as const;
-}
 
 function simulate(loaded: LoadedDecoding, folder: RunFolder, context: RunContext): Promise<MachineOutcome[]> {
   return folder.stage('simulate', async () =>

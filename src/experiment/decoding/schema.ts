@@ -10,18 +10,29 @@ import { runtimeSchema, trainingSchema } from '../schema.js';
 
 const TOEX = 'ToEx (IEEE TC 2024): a token leaves after as few layers as the decoder is sure of.';
 
+/** Settings of every experiment on a decoder. */
+export const decoderSettings = () => ({
+  tandem: z.literal(1).describe('version of this file format'),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
+    .describe('name of the experiment and of its run folder: letters, digits, "-", "_" and "."'),
+  seed: z.int().min(0).max(0xffffffff).default(1).describe('seed of every random choice'),
+  decoder: named(decoderFamilies).describe('decoder: its family by name, and that family’s options'),
+  text: textSchema().describe('what the decoder learns from and is measured on'),
+  machines: z
+    .array(machineSchema())
+    .default([])
+    .describe('machines that play the trace; ratios refer to the first one'),
+  runtime: runtimeSchema.prefault({}).describe('how ONNX Runtime executes the decoder'),
+});
+
 /** Schema over everything that is registered when it is called, as `experimentSchema`. */
 export function decodingSchema() {
+  const { machines, runtime, ...settings } = decoderSettings();
   return z
     .strictObject({
-      tandem: z.literal(1).describe('version of this file format'),
-      name: z
-        .string()
-        .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
-        .describe('name of the experiment and of its run folder: letters, digits, "-", "_" and "."'),
-      seed: z.int().min(0).max(0xffffffff).default(1).describe('seed of every random choice'),
-      decoder: named(decoderFamilies).describe('decoder: its family by name, and that family’s options'),
-      text: textSchema().describe('what the decoder learns from and is measured on'),
+      ...settings,
       training: decoderTraining
         .optional()
         .describe('training of the decoder at every exit; absent: its weights stay as they are'),
@@ -32,11 +43,8 @@ export function decodingSchema() {
       shapes: shapesSchema()
         .optional()
         .describe('exits as measured here, on the sizes of other decoders: nothing of those is run'),
-      machines: z
-        .array(machineSchema())
-        .default([])
-        .describe('machines that play the trace; ratios refer to the first one'),
-      runtime: runtimeSchema.prefault({}).describe('how ONNX Runtime executes the decoder'),
+      machines,
+      runtime,
     })
     .describe('A Tandem experiment on decoding');
 }

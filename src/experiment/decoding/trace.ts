@@ -11,6 +11,40 @@ import type { DecodingResult } from './result.js';
 
 export const TRACE_FILE = 'run.trace';
 
+export interface DecoderTraced {
+  readonly technique: string;
+  readonly seed: number;
+  /** The split whose sequences are recorded. */
+  readonly split: 'validation' | 'test';
+  readonly sequences: number;
+  /** Beside those that every trace of a decoder has. */
+  readonly notes: Readonly<Record<string, string>>;
+}
+
+/** What the traces of a decoder say of themselves. */
+export function decoderHeader(
+  { model, text }: Pick<PreparedDecoding, 'model' | 'text'>,
+  { technique, seed, split, sequences, notes }: DecoderTraced,
+): TraceHeader {
+  const { layers, heads } = model.config;
+  return {
+    producer: `tandem ${tandemVersion}`,
+    model: model.name,
+    task: text.corpora.map(({ name }) => name).join(', '),
+    technique,
+    sequences,
+    layers,
+    headsPerLayer: Array.from({ length: layers }, () => heads),
+    notes: {
+      seed: String(seed),
+      model: model.provenance.sha256,
+      data: text.sha256[split],
+      [ARCHITECTURE_NOTE]: JSON.stringify(model.architecture),
+      ...notes,
+    },
+  };
+}
+
 /**
  * Writes one record for each sequence: its first token is the prompt, the others are decoded one by one.
  * @param exits by sequence, the layers that each token ran
@@ -24,23 +58,12 @@ export async function writeExitTrace(
   }: { readonly seed: number; readonly checks: ExitChecks; readonly exits: readonly Uint16Array[] },
   stage: Stage,
 ): Promise<DecodingResult['trace']> {
-  const { layers, heads } = model.config;
-  const header: TraceHeader = {
-    producer: `tandem ${tandemVersion}`,
-    model: model.name,
-    task: text.corpora.map(({ name }) => name).join(', '),
-    technique: 'toex',
-    sequences: exits.length,
-    layers,
-    headsPerLayer: Array.from({ length: layers }, () => heads),
-    notes: {
-      seed: String(seed),
-      model: model.provenance.sha256,
-      data: text.sha256.test,
-      [ARCHITECTURE_NOTE]: JSON.stringify(model.architecture),
-      [TOEX_NOTE]: JSON.stringify(checks),
-    },
-  };
+  const { layers } = model.config;
+  const notes = { [TOEX_NOTE]: JSON.stringify(checks) };
+  const header = decoderHeader(
+    { model, text },
+    { technique: 'toex', seed, split: 'test', sequences: exits.length, notes },
+  );
   const records = exits.map(
     (own, sequence): TokenExitsRecord => ({ kind: 'token-exits', sequence, layers, prompt: 1, exits: own }),
   );
