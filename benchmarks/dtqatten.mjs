@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { parse } from 'csv-parse/sync';
 import { mean, sampleStandardDeviation } from 'simple-statistics';
 import { bestSoFar, interval } from '../dist/report/over-seeds.js';
+import { accuracyView } from '../dist/report/search-view.js';
 import { formatTable } from '../dist/report/tables.js';
 
 const folders = process.argv.slice(2);
@@ -96,10 +97,12 @@ print(
   tasks.flatMap((task) => {
     const own = runs.filter(({ data, search }) => data.name === task && search);
     const samplers = new Map(
-      own.flatMap(({ search }) => search.samplers.map((sampler) => [sampler.name, { search, sampler }])),
+      own.flatMap(({ search }) =>
+        accuracyView({ technique: 'dtqatten', search }).samplers.map((sampler) => [sampler.name, sampler]),
+      ),
     );
-    return [...samplers.values()].map(({ search, sampler }) => {
-      const best = sampler.runs.map((run) => bestSoFar(run, search).at(-1) ?? 1);
+    return [...samplers.values()].map((sampler) => {
+      const best = sampler.runs.map((run) => bestSoFar(run).at(-1) ?? 1);
       const { mean, low, high } = interval(best);
       return {
         task,

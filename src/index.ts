@@ -8,8 +8,14 @@ export * from './data/types.js';
 export { ERROR_CODES, type ErrorCode, type ErrorDetails, TandemError } from './errors.js';
 // Experiments
 export * from './experiment/api.js';
+export * from './experiment/decoder-widths/result.js';
 export * from './experiment/decoding/result.js';
-export { decodingJsonSchema, experimentJsonSchema, machineJsonSchema } from './experiment/json-schema.js';
+export {
+  decoderWidthsJsonSchema,
+  decodingJsonSchema,
+  experimentJsonSchema,
+  machineJsonSchema,
+} from './experiment/json-schema.js';
 export {
   type Loaded,
   type LoadedDecoding,
@@ -44,6 +50,7 @@ export { modelFamilies } from './models/registry.js';
 // Models, data, techniques
 export * from './models/types.js';
 export { type Named, Registry } from './registry.js';
+export { renderDecoderWidths } from './report/decoder-widths.js';
 export { renderDecoding } from './report/decoding.js';
 export { writeRendered, writeReport } from './report/files.js';
 // Reports

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { catalogue } from '../experiment/catalogue.js';
 import {
+  decoderWidthsJsonSchema,
   decodingJsonSchema,
   experimentJsonSchema,
   type JsonSchema,
@@ -18,6 +19,7 @@ export function referencePages(): Record<string, string> {
     'cli.md': cliPage(),
     'experiment.md': experimentPage(),
     'decoding.md': decodingPage(),
+    'decoder-widths.md': decoderWidthsPage(),
     'machines.md': machinesPage(),
   };
 }
@@ -88,6 +90,18 @@ function families(setting: string, { description, oneOf = [] }: JsonSchema): str
       return rows.length > 0 ? `${heading}\n\n${table(HEADINGS, rows)}` : heading;
     }),
   ];
+}
+
+function decoderWidthsPage(): string {
+  const schema = decoderWidthsJsonSchema();
+  const { decoder: _, technique, ...rest } = schema.properties as Record<string, JsonSchema>;
+  return page('Experiments on the widths of a decoder’s tokens', [
+    'An experiment file with a `decoder` and the technique `dtqatten`. `tandem schema decoder-widths` prints its JSON Schema. ' +
+      'Decoders by name: [experiments on decoding](decoding.md).',
+    table(HEADINGS, settings({ ...schema, properties: rest })),
+    ...families('technique', technique!),
+    'Machines and their configurations: [machines](machines.md).',
+  ]);
 }
 
 function machinesPage(): string {

@@ -1,6 +1,7 @@
 /** What the command line asks of the pipeline (run.ts), as types only. */
+import type { DecoderWidthsResult } from './decoder-widths/result.js';
 import type { DecodingResult } from './decoding/result.js';
-import type { LoadedDecoding, LoadedExperiment } from './load.js';
+import type { LoadedDecoderWidths, LoadedDecoding, LoadedExperiment } from './load.js';
 import type { Progress } from './progress.js';
 import type { RunResult } from './result.js';
 import type { RunFolder } from './run-folder.js';
@@ -121,4 +122,10 @@ export interface DecodingPipeline {
   trainDecoding(loaded: LoadedDecoding, folder: RunFolder, context: RunContext): Promise<DecoderSummary>;
   /** All stages, as `runExperiment`. */
   runDecoding(loaded: LoadedDecoding, folder: RunFolder, context: RunContext): Promise<DecodingResult>;
+}
+
+/** Implemented by decoder-widths/run.ts; as `Pipeline`, for experiments on the widths of a decoder's tokens. */
+export interface DecoderWidthsPipeline {
+  /** All stages, as `runExperiment`. */
+  runDecoderWidths(loaded: LoadedDecoderWidths, folder: RunFolder, context: RunContext): Promise<DecoderWidthsResult>;
 }

@@ -7,6 +7,7 @@ import { isRecord } from '../settings/schema-walk.js';
 import { applySet, withSettings } from '../settings/set.js';
 import { validateSettings } from '../settings/validate.js';
 import { parseYaml, type YamlFile } from '../settings/yaml.js';
+import { type DecoderWidthsExperiment, decoderWidthsSchema, TECHNIQUE } from './decoder-widths/schema.js';
 import { type DecodingExperiment, decodingSchema } from './decoding/schema.js';
 import { readable } from './file-errors.js';
 import type { ResolvedMachine } from './machines.js';
@@ -34,13 +35,19 @@ export interface LoadedExperiment extends LoadedFile {
   readonly rivals: readonly (readonly ResolvedMachine[])[];
 }
 
-/** A decoder that continues text. */
+/** A decoder whose tokens leave early. */
 export interface LoadedDecoding extends LoadedFile {
   readonly kind: 'decoding';
   readonly experiment: DecodingExperiment;
 }
 
-export type Loaded = LoadedExperiment | LoadedDecoding;
+/** A decoder whose tokens have bit widths. */
+export interface LoadedDecoderWidths extends LoadedFile {
+  readonly kind: 'decoder-widths';
+  readonly experiment: DecoderWidthsExperiment;
+}
+
+export type Loaded = LoadedExperiment | LoadedDecoding | LoadedDecoderWidths;
 
 export interface LoadOptions {
   /** Changes from the command line, as `path=value`. */
@@ -50,7 +57,7 @@ export interface LoadOptions {
 }
 
 /**
- * Reads an experiment of either kind: one with a `decoder` is about decoding.
+ * Reads an experiment of any kind: one with a `decoder` is about decoding, by the widths of tokens if its technique gives them any.
  * @throws TANDEM_FILE_NOT_FOUND, TANDEM_FILE_UNREADABLE, TANDEM_CONFIG_SYNTAX, TANDEM_CONFIG_INVALID,
  *   TANDEM_UNKNOWN_SETTING, TANDEM_UNKNOWN_NAME; all with file, line and column
  */
@@ -61,8 +68,10 @@ export async function loadExperiment(file: string, options: LoadOptions = {}): P
 /** The same, of bytes that are at hand. */
 export function parseExperiment(bytes: Uint8Array, file: string, options: LoadOptions = {}): Loaded {
   const yaml = parseYaml(bytes, file);
-  const decoding = isRecord(yaml.value) && Object.hasOwn(yaml.value, 'decoder');
-  return decoding ? decodingOf(yaml, options) : classificationOf(yaml, options);
+  if (!isRecord(yaml.value) || !Object.hasOwn(yaml.value, 'decoder')) return classificationOf(yaml, options);
+  const { technique } = yaml.value;
+  const widths = isRecord(technique) && technique.name === TECHNIQUE;
+  return widths ? decoderWidthsOf(yaml, options) : decodingOf(yaml, options);
 }
 
 /** @throws TANDEM_CONFIG_INVALID for an experiment on decoding */
@@ -83,6 +92,12 @@ function decodingOf(yaml: YamlFile, options: LoadOptions): LoadedDecoding {
   const { experiment, places, ...file } = checked(decodingSchema(), yaml, options);
   const { machines } = resolveMachines({ machines: experiment.machines, rivals: [] }, places, file.baseFolder);
   return { kind: 'decoding', experiment, machines, ...file };
+}
+
+function decoderWidthsOf(yaml: YamlFile, options: LoadOptions): LoadedDecoderWidths {
+  const { experiment, places, ...file } = checked(decoderWidthsSchema(), yaml, options);
+  const { machines } = resolveMachines({ machines: experiment.machines, rivals: [] }, places, file.baseFolder);
+  return { kind: 'decoder-widths', experiment, machines, ...file };
 }
 
 function checked<T>(

@@ -52,7 +52,7 @@ const searchable = (): string[] => techniques.list().flatMap(({ name, space }) =
 
 /** The machine whose cost a search makes small. */
 export function searchedMachine(
-  { machine }: SearchSettings,
+  { machine }: Pick<SearchSettings, 'machine'>,
   machines: readonly ResolvedMachine[],
   place: string,
 ): ResolvedMachine {

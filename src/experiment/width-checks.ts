@@ -8,15 +8,19 @@ import { resolved } from './search-checks.js';
 
 /** @throws TANDEM_CONFIG_INVALID, naming the widths that a machine serves */
 export function requireServedWidths({ experiment, machines, rivals }: LoadedExperiment): void {
-  requireServed(experiment.technique, machines.filter(playsInference), 'technique');
+  requireServed(widthsOf(experiment.technique), machines.filter(playsInference), 'technique');
   for (const [index, { technique }] of experiment.rivals.entries()) {
-    requireServed(technique, rivals[index]!, `rivals.${index}.technique`);
+    requireServed(widthsOf(technique), rivals[index]!, `rivals.${index}.technique`);
   }
 }
 
-function requireServed(named: Experiment['technique'], machines: readonly ResolvedMachine[], place: string): void {
+function widthsOf(named: Experiment['technique']): readonly number[] {
   const { technique, options } = resolved(named);
-  const widths = technique.tokenWidths?.(options) ?? [];
+  return technique.tokenWidths?.(options) ?? [];
+}
+
+/** @param place of the technique @throws TANDEM_CONFIG_INVALID */
+export function requireServed(widths: readonly number[], machines: readonly ResolvedMachine[], place: string): void {
   for (const { name, machine, config } of machines) {
     const served = registered.get(machine).tokenWidths?.(config);
     const wrong = served && widths.find((bits) => !served.includes(bits));

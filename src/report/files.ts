@@ -2,8 +2,10 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeAtomically } from '../atomic-file.js';
+import type { DecoderWidthsResult } from '../experiment/decoder-widths/result.js';
 import type { DecodingResult } from '../experiment/decoding/result.js';
 import type { RunResult } from '../experiment/result.js';
+import { renderDecoderWidths } from './decoder-widths.js';
 import { renderDecoding } from './decoding.js';
 import { PERFETTO_FILE } from './perfetto.js';
 import { type Report, renderReport } from './report.js';
@@ -18,6 +20,13 @@ export async function writeReport(folder: string, result: RunResult): Promise<Re
 /** The same for a run of an experiment on decoding. */
 export async function writeDecodingReport(folder: string, result: DecodingResult): Promise<Report> {
   const report = await renderDecoding(result);
+  await writeRendered(folder, report);
+  return report;
+}
+
+/** The same for a run of an experiment on the widths of a decoder's tokens. */
+export async function writeDecoderWidthsReport(folder: string, result: DecoderWidthsResult): Promise<Report> {
+  const report = await renderDecoderWidths(result);
   await writeRendered(folder, report);
   return report;
 }

@@ -1,18 +1,12 @@
 /** What searches with several seeds found, as means with intervals. */
 import { mean, sampleStandardDeviation } from 'simple-statistics';
-import type { SearchOutcome, SearchTrial } from '../experiment/result.js';
-
-/** Accuracies are multiples of 1 / examples, and their differences off by less. */
-const ROUNDING = 1e-9;
+import type { SearchRun } from './search-view.js';
 
 /** After each of `trials`, the lowest relative cost so far that keeps the budget; undefined before there is one. */
-export function bestSoFar(
-  { trials }: { readonly trials: readonly SearchTrial[] },
-  { calibration, accuracyBudget }: Pick<SearchOutcome, 'calibration' | 'accuracyBudget'>,
-): (number | undefined)[] {
+export function bestSoFar({ trials }: SearchRun): (number | undefined)[] {
   let best: number | undefined;
-  return trials.map(({ cost, accuracy }) => {
-    if (accuracy >= calibration.baseline - accuracyBudget - ROUNDING) best = Math.min(best ?? cost, cost);
+  return trials.map(({ cost, keeps }) => {
+    if (keeps) best = Math.min(best ?? cost, cost);
     return best;
   });
 }

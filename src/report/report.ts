@@ -4,7 +4,7 @@ import type { Infeasible, SimulationResult } from '../simulator/types.js';
 import { curveCostsFigure } from './figures/curve-costs.js';
 import { curvesFigure } from './figures/curves.js';
 import { headsFigure } from './figures/heads.js';
-import { searchesOf, searchProgressFigure, searchTrialsFigure } from './figures/search.js';
+import { searchProgressFigure, searchTrialsFigure } from './figures/search.js';
 import { sparsityFigure } from './figures/sparsity.js';
 import { thresholdsFigure } from './figures/thresholds.js';
 import { tokenWidthsFigure } from './figures/token-widths.js';
@@ -17,6 +17,7 @@ import type { HtmlValue } from './html.js';
 import { type DrawnFigure, footer, page, type Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible, withRatios } from './ratios.js';
+import { accuracyView, searchesOf } from './search-view.js';
 import { searchTable, shapesTable, tracesNote } from './sections/comparison.js';
 import {
   configurations,
@@ -107,7 +108,8 @@ async function searchSection(gallery: Gallery, result: RunResult): Promise<Secti
   const body: HtmlValue[] = [];
   for (const searched of searches) {
     body.push(searchTable(searched));
-    body.push(...(await gallery.showAll([searchProgressFigure(searched), searchTrialsFigure(searched)])));
+    const view = accuracyView(searched);
+    body.push(...(await gallery.showAll([searchProgressFigure(view), searchTrialsFigure(view)])));
   }
   return { id: 'search', title: 'Search', body };
 }

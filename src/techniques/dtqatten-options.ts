@@ -56,6 +56,17 @@ const optionsObject = z.strictObject({
 });
 export type DtqattenOptions = z.infer<typeof optionsObject>;
 
+/** The same for a causal decoder, step by step. */
+export const decoderOptions = optionsObject
+  .omit({ decoder: true, compensation: true })
+  .superRefine((options, context) => {
+    for (const { path, message } of faultsOf({ ...options, ...OF_DECODER }))
+      context.addIssue({ code: 'custom', path: [...path], message });
+  });
+
+/** What an experiment on a decoder need not say. */
+export const OF_DECODER = { decoder: true, compensation: false } as const;
+
 interface Fault {
   readonly path: readonly (string | number)[];
   readonly message: string;
@@ -115,6 +126,10 @@ function rowFault(row: readonly number[], before: readonly number[] | undefined,
 
 const upTo = (row: readonly number[], last: number): number =>
   row.slice(0, last + 1).reduce((sum, share) => sum + share, 0);
+
+/** Ratios that follow from published means, where the published widths are used. */
+export const publishedRatios = (widths: readonly number[]): DtqattenOptions['ratios'] | undefined =>
+  widths.join() === '8,4,0' ? [PUBLISHED_MEAN] : undefined;
 
 /** What decides at run time: the same graph serves all of them. */
 export type DtqattenChoice = Pick<DtqattenOptions, 'firstLayer' | 'ratios'>;

@@ -1,12 +1,12 @@
 /** What reports show of token widths, searches, rivals, other models' sizes, and waiting arrays. */
 import { describe, expect, it } from 'vitest';
-import type { SearchOutcome } from '../../src/experiment/result.js';
-import { searchesOf, searchProgressFigure, searchTrialsFigure } from '../../src/report/figures/search.js';
+import { searchProgressFigure, searchTrialsFigure } from '../../src/report/figures/search.js';
 import { tokenWidthsFigure } from '../../src/report/figures/token-widths.js';
 import { wavefrontFigures } from '../../src/report/figures/wavefronts.js';
 import { widthSharesFigure } from '../../src/report/figures/width-shares.js';
 import { bestSoFar, interval } from '../../src/report/over-seeds.js';
 import { renderReport } from '../../src/report/report.js';
+import { accuracyView, searchesOf } from '../../src/report/search-view.js';
 import { drawSvg } from '../../src/report/vega.js';
 import { comparisonRun, search } from './comparison-fixture.js';
 import { runResult } from './fixture.js';
@@ -37,11 +37,11 @@ describe('widths of tokens', () => {
 });
 
 describe('searches', () => {
-  const [searched] = searchesOf(run) as [{ technique: string; search: SearchOutcome }];
+  const searched = accuracyView(searchesOf(run)[0]!);
 
   it('go down to the lowest cost that keeps the budget; what passes it does not count', () => {
-    expect(bestSoFar(search.samplers[0]!.runs[0]!, search)).toEqual([1, 1, 0.5]);
-    expect(bestSoFar(search.samplers[0]!.runs[1]!, search)).toEqual([undefined, 1, 0.5]);
+    expect(bestSoFar(searched.samplers[0]!.runs[0]!)).toEqual([1, 1, 0.5]);
+    expect(bestSoFar(searched.samplers[0]!.runs[1]!)).toEqual([undefined, 1, 0.5]);
   });
 
   it('are means over seeds, drawn from where every seed has found one', () => {
@@ -51,7 +51,7 @@ describe('searches', () => {
       [3, 0.5],
     ]);
     const single = { ...search, samplers: [{ name: 'bayesian', runs: [search.samplers[0]!.runs[0]!] }] };
-    expect(searchProgressFigure({ technique: 'dtqatten', search: single })).toBeUndefined();
+    expect(searchProgressFigure(accuracyView({ technique: 'dtqatten', search: single }))).toBeUndefined();
   });
 
   it('show every trial, and mark the chosen point', () => {

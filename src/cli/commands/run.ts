@@ -1,7 +1,8 @@
 import { Command } from 'commander';
 import type { CliContext } from '../context.js';
+import { decoderWidthsText } from '../decoder-widths-results.js';
 import { decodingText } from '../decoding-results.js';
-import { loadDecoding, loadPipeline } from '../pipeline.js';
+import { loadDecoderWidths, loadDecoding, loadPipeline } from '../pipeline.js';
 import { infeasibilities, runText } from '../results.js';
 import { inRunFolder, type RunOptions, runCommandOptions } from '../runs.js';
 
@@ -17,6 +18,14 @@ export function runCommand(context: CliContext): Command {
         const result = await runDecoding(loaded, folder, { progress: context.progress, signal: context.signal });
         context.progress.stop();
         context.stdout.write(decodingText(result, folder.path, options.format));
+        context.report(infeasibilities(result.machines), options.format);
+        return;
+      }
+      if (loaded.kind === 'decoder-widths') {
+        const { runDecoderWidths } = await loadDecoderWidths();
+        const result = await runDecoderWidths(loaded, folder, { progress: context.progress, signal: context.signal });
+        context.progress.stop();
+        context.stdout.write(decoderWidthsText(result, folder.path, options.format));
         context.report(infeasibilities(result.machines), options.format);
         return;
       }

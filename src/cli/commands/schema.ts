@@ -1,5 +1,10 @@
 import { Command } from 'commander';
-import { decodingJsonSchema, experimentJsonSchema, machineJsonSchema } from '../../experiment/json-schema.js';
+import {
+  decoderWidthsJsonSchema,
+  decodingJsonSchema,
+  experimentJsonSchema,
+  machineJsonSchema,
+} from '../../experiment/json-schema.js';
 import type { CliContext } from '../context.js';
 
 export function schemaCommand(context: CliContext): Command {
@@ -7,7 +12,7 @@ export function schemaCommand(context: CliContext): Command {
     .description('Print the JSON Schema of experiment files, or of a machine’s configuration, for editors.')
     .argument(
       '[what]',
-      'name of a machine, or "decoding" for experiments on a decoder; without it, experiments on a classifier',
+      'name of a machine, "decoding" for experiments on a decoder, or "decoder-widths" for those on its tokens’ widths; without it, experiments on a classifier',
     )
     .action((what: string | undefined) => {
       const schema = what === undefined ? experimentJsonSchema() : otherSchema(what);
@@ -15,4 +20,7 @@ export function schemaCommand(context: CliContext): Command {
     });
 }
 
-const otherSchema = (what: string) => (what === 'decoding' ? decodingJsonSchema() : machineJsonSchema(what));
+function otherSchema(what: string) {
+  if (what === 'decoding') return decodingJsonSchema();
+  return what === 'decoder-widths' ? decoderWidthsJsonSchema() : machineJsonSchema(what);
+}

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { TandemError } from '../../errors.js';
 import type { DecoderSummary, TrainingSummary } from '../../experiment/api.js';
 import { MODEL_FOLDER } from '../../experiment/decoding/model-folder.js';
 import { count, percent, plain, points } from '../../report/format.js';
@@ -22,6 +23,12 @@ export function trainCommand(context: CliContext): Command {
         context.progress.stop();
         context.stdout.write(decoderText(summary, folder.path, options.format));
         return;
+      }
+      if (loaded.kind === 'decoder-widths') {
+        throw new TandemError('TANDEM_CONFIG_INVALID', 'The experiment trains nothing: its decoder stays as it is.', {
+          place: loaded.file,
+          remedy: 'Run it: tandem run.',
+        });
       }
       const { trainModel } = await loadPipeline();
       const summary = await trainModel(loaded, folder, { progress: context.progress, signal: context.signal });

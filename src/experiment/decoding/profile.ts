@@ -27,20 +27,20 @@ export function heldOut(text: Tokens, length: number, most: number | undefined):
   return { text, length, sequences: Array.from({ length: count }, (_, i) => Math.floor((i * all) / count)) };
 }
 
-/** Runs a decoder over sequences, batch by batch. @param fetches by default all outputs */
+/** Runs a decoder over sequences, batch by batch. @param fetches of a batch that begins with a sequence; by default all outputs */
 export async function* overSequences(
   session: Session,
   { text, sequences, length }: HeldOut,
   label: string,
   context: RunContext,
   feeds: Feeds = {},
-  fetches?: readonly string[],
+  fetches?: (first: number) => readonly string[],
 ): AsyncGenerator<Fetched> {
   const task = context.progress.task(label, sequences.length, 'sequences');
   let done = 0;
   for (const batch of chunks(sequences, BATCH)) {
     checkAborted(context.signal);
-    yield await session.run({ ...sequenceFeeds(text, batch, length), ...feeds }, fetches);
+    yield await session.run({ ...sequenceFeeds(text, batch, length), ...feeds }, fetches?.(done));
     done += batch.length;
     task.update(done);
   }

@@ -1,26 +1,13 @@
 /** How a search went: the best so far of each sampler, and all trials with the one that was chosen. */
-import type { RunResult, SearchOutcome } from '../../experiment/result.js';
-import { percent, plain } from '../format.js';
+import type { SearchOutcome } from '../../experiment/result.js';
+import { plain } from '../format.js';
 import { bestSoFar, interval } from '../over-seeds.js';
 import { colours, series } from '../palette.js';
-import { techniqueNames } from '../techniques.js';
+import type { SearchRun, SearchView } from '../search-view.js';
 import { legendColumns } from '../vega.js';
 import { FIGURE_WIDTH, type Figure, slug } from './types.js';
 
 const PLOT_WIDTH = FIGURE_WIDTH - 90;
-
-/** What was searched, and for whom. */
-export interface Searched {
-  readonly technique: string;
-  readonly search: SearchOutcome;
-}
-
-export function searchesOf(result: Pick<RunResult, 'technique' | 'search' | 'rivals'>): Searched[] {
-  const names = techniqueNames(result);
-  return [result, ...(result.rivals ?? [])].flatMap(({ search }, index) =>
-    search ? [{ technique: names[index]!, search }] : [],
-  );
-}
 
 const QUANTITIES: Readonly<Record<SearchOutcome['minimised'], string>> = {
   cycles: 'cycles',
@@ -29,9 +16,10 @@ const QUANTITIES: Readonly<Record<SearchOutcome['minimised'], string>> = {
 };
 
 /** "energy × cycles on vssa" */
-export const costName = ({ minimised, machine }: SearchOutcome): string => `${QUANTITIES[minimised]} on ${machine}`;
+export const costName = ({ minimised, machine }: Pick<SearchView, 'minimised' | 'machine'>): string =>
+  `${QUANTITIES[minimised]} on ${machine}`;
 
-function samplerColour({ samplers }: SearchOutcome) {
+function samplerColour({ samplers }: SearchView) {
   const names = samplers.map(({ name }) => name);
   return {
     field: 'sampler',
@@ -48,10 +36,11 @@ function samplerColour({ samplers }: SearchOutcome) {
 }
 
 /** Where there is more than one run to compare. */
-export function searchProgressFigure({ technique, search }: Searched): Figure | undefined {
+export function searchProgressFigure(search: SearchView): Figure | undefined {
+  const { technique } = search;
   const runs = search.samplers.flatMap((sampler) => sampler.runs);
   if (runs.length < 2) return undefined;
-  const rows = search.samplers.flatMap(({ name, runs }) => progressRows(name, runs, search));
+  const rows = search.samplers.flatMap(({ name, runs }) => progressRows(name, runs));
   if (rows.length === 0) return undefined;
   const repetitions = Math.max(...search.samplers.map(({ runs }) => runs.length));
   const x = { field: 'trial', type: 'quantitative', title: 'trials', axis: { grid: false, tickMinStep: 1 } } as const;
@@ -61,7 +50,7 @@ export function searchProgressFigure({ technique, search }: Searched): Figure | 
     name: `search-${slug(technique)}`,
     title: `Searching the options of ${technique}`,
     caption:
-      `Lowest ${costName(search)} so far that keeps the accuracy budget of ${percent(search.accuracyBudget)}, relative to the ` +
+      `Lowest ${costName(search)} so far that keeps the ${search.budget}, relative to the ` +
       `point that changes the model least: mean over ${repetitions} seeds` +
       (repetitions > 1
         ? ', with its 95\u00a0% confidence interval, not below what the best seed found; drawn from where every seed has found one'
@@ -91,8 +80,8 @@ export function searchProgressFigure({ technique, search }: Searched): Figure | 
   };
 }
 
-function progressRows(sampler: string, runs: SearchOutcome['samplers'][number]['runs'], search: SearchOutcome) {
-  const all = runs.map((run) => bestSoFar(run, search));
+function progressRows(sampler: string, runs: readonly SearchRun[]) {
+  const all = runs.map(bestSoFar);
   const trials = Math.max(...all.map(({ length }) => length));
   return Array.from({ length: trials }, (_, trial) => {
     // A run that ended early keeps what it had.
@@ -103,30 +92,30 @@ function progressRows(sampler: string, runs: SearchOutcome['samplers'][number]['
   }).filter((row) => row !== undefined);
 }
 
-export function searchTrialsFigure({ technique, search }: Searched): Figure {
-  const { samplers, chosen, calibration, accuracyBudget } = search;
+export function searchTrialsFigure(search: SearchView): Figure {
+  const { technique, samplers, chosen, measure, bound, text } = search;
   const rows = samplers.flatMap(({ name, runs }) =>
     runs.flatMap(({ seed, trials }) =>
-      trials.map(({ cost, accuracy, point }, trial) => ({
+      trials.map(({ cost, quality, point }, trial) => ({
         sampler: name,
         seed,
         trial: trial + 1,
         point: point.join(' '),
         cost,
-        accuracy,
+        [measure]: quality,
         chosen: name === samplers[0]!.name && point.join() === chosen.point.join() ? 'yes' : 'no',
       })),
     ),
   );
   const values = rows.map((row) => ({
     ...row,
-    label: `${row.sampler}, trial ${row.trial}: cost ${plain(row.cost)}, accuracy ${percent(row.accuracy)}`,
+    label: `${row.sampler}, trial ${row.trial}: cost ${plain(row.cost)}, ${measure} ${text(Number(row[measure]))}`,
   }));
   const y = {
-    field: 'accuracy',
+    field: measure,
     type: 'quantitative',
-    title: 'accuracy on the calibration examples',
-    axis: { format: '.1~%', tickCount: 7 },
+    title: `${measure} in calibration`,
+    axis: { format: search.axisFormat, tickCount: 7 },
     scale: { zero: false, padding: 10 },
   } as const;
   const x = {
@@ -136,14 +125,13 @@ export function searchTrialsFigure({ technique, search }: Searched): Figure {
     scale: { type: 'log', nice: false, padding: 12 },
     axis: { format: '.2~f', tickCount: 8, grid: true },
   } as const;
-  const least = calibration.baseline - accuracyBudget;
   return {
     name: `search-${slug(technique)}-trials`,
     title: `What the trials of ${technique} cost`,
     caption:
-      `Each point is a trial on ${calibration.examples} validation examples: ${costName(search)}, relative to the point that ` +
-      `changes the model least, on a logarithmic scale. Above the dashed line (${percent(least)}), the accuracy budget of ` +
-      `${percent(accuracyBudget)} is kept; the ringed point is the one that the run goes on with. The vertical axis does not ` +
+      `Each point is a trial on ${search.calibration}: ${costName(search)}, relative to the point that ` +
+      `changes the model least, on a logarithmic scale. ${search.keptAbove ? 'Above' : 'Below'} the dashed line (${text(bound)}), ` +
+      `the ${search.budget} is kept; the ringed point is the one that the run goes on with. The vertical axis does not ` +
       'start at zero.',
     rows,
     spec: {
@@ -151,7 +139,7 @@ export function searchTrialsFigure({ technique, search }: Searched): Figure {
       height: 300,
       layer: [
         {
-          data: { values: [{ accuracy: least }] },
+          data: { values: [{ [measure]: bound }] },
           mark: { type: 'rule', strokeDash: [5, 4], aria: false, color: colours.muted },
           encoding: { y },
         },
@@ -161,7 +149,7 @@ export function searchTrialsFigure({ technique, search }: Searched): Figure {
           encoding: { x, y, color: samplerColour(search), description: { field: 'label' } },
         },
         {
-          data: { values: [{ cost: chosen.cost, accuracy: chosen.accuracy }] },
+          data: { values: [{ cost: chosen.cost, [measure]: chosen.quality }] },
           mark: { type: 'point', filled: false, size: 230, strokeWidth: 2, color: colours.ink, aria: false },
           encoding: { x, y },
         },

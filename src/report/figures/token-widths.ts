@@ -13,7 +13,11 @@ const SEPARATOR = '\u0001';
 /** Widths from here on have a shade that takes white digits. */
 const WHITE_TEXT_FROM_BITS = 5;
 
-export function tokenWidthsFigure({ tokenWidths = [] }: Pick<RunResult, 'tokenWidths'>): Figure | undefined {
+/** @param caption of texts of a classifier, unless given */
+export function tokenWidthsFigure(
+  { tokenWidths = [] }: Pick<RunResult, 'tokenWidths'>,
+  caption = TEXTS,
+): Figure | undefined {
   const rows = tokenWidths.flatMap(({ sequence, tokens, layers }) =>
     layers.flatMap(({ layer, bits }) =>
       bits.map((width, position) => ({ sequence, layer, position, token: tokens[position]!, bits: width })),
@@ -32,8 +36,7 @@ export function tokenWidthsFigure({ tokenWidths = [] }: Pick<RunResult, 'tokenWi
     name: 'token-widths',
     title: 'Width of each token, layer by layer',
     caption:
-      'Texts of the test split, token by token from left to right, and the bits that each layer gave them; 0 bits: the ' +
-      'token is removed. Widths follow what attention gave a token in the layers before.' +
+      caption +
       (tokenWidths.some(({ tokens }) => tokens.length > DRAWN_TOKENS)
         ? ` Of longer texts, the first ${DRAWN_TOKENS} tokens are drawn; all are in the data.`
         : ''),
@@ -45,6 +48,10 @@ export function tokenWidthsFigure({ tokenWidths = [] }: Pick<RunResult, 'tokenWi
     },
   };
 }
+
+const TEXTS =
+  'Texts of the test split, token by token from left to right, and the bits that each layer gave them; 0 bits: the ' +
+  'token is removed. Widths follow what attention gave a token in the layers before.';
 
 interface Line extends TokenWidthsExample {
   readonly title: string;

@@ -1,16 +1,16 @@
 /** Tables of what is compared: options found by search, rivals, and the shares measured here on other models' sizes. */
-import type { RunResult, ShapeOutcome } from '../../experiment/result.js';
-import { costName, type Searched } from '../figures/search.js';
+import type { RunResult, SearchOutcome, SearchTrial, ShapeOutcome } from '../../experiment/result.js';
+import { costName } from '../figures/search.js';
 import { count, energy, percent, plain, points, ratio } from '../format.js';
 import { type Html, html, htmlTable } from '../html.js';
 import { infeasibility } from '../machine-columns.js';
+import type { Searched } from '../search-view.js';
 import { rivalTraces, techniqueNames, traces } from '../techniques.js';
 
 /** The chosen value of each dimension, and how well it keeps the budget. */
 export function searchTable({ technique, search }: Searched): Html {
   const { dimensions, chosen, calibration, confirmation, accuracyBudget, confidence, samplers } = search;
   const trials = samplers[0]!.runs.reduce((sum, run) => sum + run.trials.length, 0);
-  const rows = dimensions.map(({ name, values }, at) => [name, plain(values[chosen.point[at]!]!)] as const);
   const facts = [
     [`relative ${costName(search)}`, plain(chosen.cost)],
     [
@@ -24,9 +24,23 @@ export function searchTable({ technique, search }: Searched): Html {
     [`at worst, with ${percent(confidence)} confidence`, points(-chosen.atMost)],
     ['cheaper points that kept the budget in calibration and were not confirmed', count(chosen.unconfirmed)],
   ] as const;
-  return htmlTable(
+  return choicesTable(
     `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
       `${percent(accuracyBudget)} of accuracy against the baseline, confirmed from the safest on. Shares are of what the layer before left.`,
+    { dimensions, chosen },
+    facts,
+  );
+}
+
+/** The chosen value of each dimension of a search, and what is to be said of it. */
+export function choicesTable(
+  caption: string,
+  { dimensions, chosen }: Pick<SearchOutcome, 'dimensions'> & { readonly chosen: Pick<SearchTrial, 'point'> },
+  facts: readonly (readonly [string, string])[],
+): Html {
+  const rows = dimensions.map(({ name, values }, at) => [name, plain(values[chosen.point[at]!]!)] as const);
+  return htmlTable<readonly [string, string]>(
+    caption,
     [
       { header: 'choice', cell: ([name]) => name },
       { header: 'value', numeric: true, cell: ([, value]) => value },

@@ -129,7 +129,25 @@ export function provenanceSection(result: RunResult, machines: Machines): Sectio
 }
 
 /** As `provenanceSection`, of an experiment on decoding. */
-export function decodingProvenance(result: DecodingResult, machines: Machines): Section {
+export const decodingProvenance = (result: DecodingResult, machines: Machines): Section =>
+  decoderProvenance(result, machines, [
+    [
+      'Thresholds',
+      `${result.calibration ? `calibrated on ${count(result.calibration.tokens)} validation tokens` : 'given by the experiment'}: ` +
+        `${result.thresholds.map((least) => (isChecked(least) ? plain(least) : 'no check')).join(', ')}`,
+    ],
+  ]);
+
+type OfDecoder = Pick<DecodingResult, 'decoder' | 'text' | 'technique' | 'trace' | 'seed' | 'tandemVersion'> & {
+  readonly schemaVersion: number;
+};
+
+/** The same of any experiment on a decoder. @param more facts about the technique */
+export function decoderProvenance(
+  result: OfDecoder,
+  machines: Machines,
+  more: readonly (readonly [string, HtmlValue])[] = [],
+): Section {
   const { decoder, text, technique, trace } = result;
   return {
     id: 'provenance',
@@ -152,11 +170,7 @@ export function decodingProvenance(result: DecodingResult, machines: Machines): 
       ['Validation split SHA-256', hash(text.sha256.validation)],
       ['Test split SHA-256', hash(text.sha256.test)],
       ['Technique', technique.name],
-      [
-        'Thresholds',
-        `${result.calibration ? `calibrated on ${count(result.calibration.tokens)} validation tokens` : 'given by the experiment'}: ` +
-          `${result.thresholds.map((least) => (isChecked(least) ? plain(least) : 'no check')).join(', ')}`,
-      ],
+      ...more,
       ['Seed', String(result.seed)],
       ['Trace', `${trace.file}, ${count(trace.sequences)} sequences, ${quantity(trace.bytes, 'B')}`],
       ['Versions', `Tandem ${result.tandemVersion}, result schema ${result.schemaVersion}`],

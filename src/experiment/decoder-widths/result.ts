@@ -1,0 +1,65 @@
+/** What an experiment on a decoder's widths writes to result.json. `schemaVersion` rises with any incompatible change. */
+import type { DecodingResult } from '../decoding/result.js';
+import type { MachineOutcome, SearchOutcome, TokenWidthsExample, WidthShares } from '../result.js';
+
+export const DECODER_WIDTHS_SCHEMA_VERSION = 1;
+
+/** A choice of widths on the test split, teacher-forced. */
+export interface WidthsQuality {
+  readonly name: string;
+  /** exp of the mean cross entropy. */
+  readonly perplexity: number;
+  /** 95 % interval for the relative change of perplexity, over sequences; absent for the decoder as it is. */
+  readonly interval?: readonly [low: number, high: number];
+  /** Bits of keys and values that steps read, over those of the largest width for all tokens; absent for the decoder as it is. */
+  readonly bitsRead?: number;
+}
+
+/** One trial of a search. */
+export interface WidthsTrial {
+  /** For each dimension, the index of one of its values. */
+  readonly point: readonly number[];
+  /** Relative to `referenceCost`. */
+  readonly cost: number;
+  /** On the sequences that calibrate. */
+  readonly perplexity: number;
+}
+
+/** As `SearchOutcome`, with perplexities in place of accuracies. */
+export interface WidthsSearch
+  extends Pick<SearchOutcome, 'machine' | 'minimised' | 'confidence' | 'dimensions' | 'referenceCost'> {
+  /** Share of the perplexity that may be lost. */
+  readonly perplexityBudget: number;
+  readonly calibration: { readonly sequences: number; readonly baseline: number };
+  readonly confirmation: { readonly sequences: number; readonly baseline: number };
+  readonly samplers: readonly {
+    readonly name: string;
+    readonly runs: readonly { readonly seed: number; readonly trials: readonly WidthsTrial[] }[];
+  }[];
+  readonly chosen: WidthsTrial & {
+    /** Perplexity on the sequences that confirm. */
+    readonly confirmed: number;
+    /** Upper end of the interval for the share of perplexity lost there, at `confidence`. */
+    readonly atMost: number;
+    /** Cheaper points that kept the budget where trials were measured; the dearest of them could not be confirmed. */
+    readonly unconfirmed: number;
+  };
+}
+
+export interface DecoderWidthsResult
+  extends Pick<
+    DecodingResult,
+    'name' | 'tandemVersion' | 'seed' | 'decoder' | 'text' | 'trace' | 'timings' | 'remarks'
+  > {
+  readonly schemaVersion: typeof DECODER_WIDTHS_SCHEMA_VERSION;
+  readonly kind: 'decoder-widths';
+  readonly technique: { readonly name: string; readonly options: unknown };
+  readonly search?: WidthsSearch;
+  /** On the test split: the decoder as it is first, what the experiment is about last. */
+  readonly quality: { readonly tokens: number; readonly choices: readonly WidthsQuality[] };
+  /** Of the tokens that steps of the traced sequences see. */
+  readonly widthShares: readonly WidthShares[];
+  /** A passage, and the widths that its tokens have for its last step. */
+  readonly tokenWidths: readonly TokenWidthsExample[];
+  readonly machines: readonly MachineOutcome[];
+}
