@@ -25,7 +25,11 @@ const SHARED = new Set(['atomic-file.ts', 'errors.ts', 'registry.ts', 'version.t
 const PUBLIC = 'index.ts';
 
 /** Types of a result, declared where results are made and needed where they are shown. */
-const SHARED_TYPES = new Set(['experiment/result.ts', 'experiment/decoding/result.ts']);
+const SHARED_TYPES = new Set([
+  'experiment/result.ts',
+  'experiment/decoding/result.ts',
+  'experiment/decoder-widths/result.ts',
+]);
 
 /** Folders that run in a browser, with their only files that may use Node. */
 const BROWSER = ['settings', 'graph', 'trace', 'workload', 'hardware'];

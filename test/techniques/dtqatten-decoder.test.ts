@@ -170,7 +170,7 @@ describe.each([
   describe('its traces and counts', () => {
     const ROWS = [[1, 5, 9, 2, 7, 3, 8, 10], [1], [4, 8, 11]];
 
-    test('hold the widths of the last step, without padding', async () => {
+    test('hold the widths of every step, without padding or what it does not see', async () => {
       const rewrite = adapted();
       const lengths = ROWS.map(({ length }) => length);
       const together = [...rewrite.record(await fetch(rewrite, ROWS), lengths, 5)];
@@ -179,7 +179,10 @@ describe.each([
         alone.push(...rewrite.record(await fetch(rewrite, [row]), [row.length], 5 + text));
       }
       expect(together).toEqual(alone);
-      expect(together).toHaveLength(LAYERS * ROWS.length);
+      const tokens = ROWS.flatMap(({ length }) => Array.from({ length }, (_, step) => step + 1));
+      expect(together.map(({ bits }) => bits.length)).toEqual(
+        tokens.flatMap((seen) => new Array<number>(LAYERS).fill(seen)),
+      );
     });
 
     test('count the scores of removed tokens among those that steps see', async () => {
