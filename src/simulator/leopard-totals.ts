@@ -11,29 +11,22 @@ import type { HeadProfile } from './leopard-profile.js';
 import { bitsAfter } from './leopard-reference.js';
 import { referenceSchedule, type ScheduledRow } from './leopard-schedule-reference.js';
 import { type HeadStops, KEPT, STEPS } from './leopard-stops.js';
+import { PartSums, ReplayError, type SummedPart } from './part-sums.js';
 import type { SimulationResult, TimelineLane } from './types.js';
 
 /** Intervals that a timeline figure can still show. */
 const TIMELINE_SCORES = 600;
 
-interface Part {
-  readonly layer: number;
-  readonly head: number;
-  cycles: number;
-  counts: Record<string, number>;
-  activity: { -readonly [Name in keyof TileActivity]: number };
-}
-
 export class LeopardTotals {
   readonly #composition: Composition;
-  readonly #parts = new Map<string, Part>();
+  readonly #parts = new PartSums<TileActivity>();
+  readonly replayed = new ReplayError();
   /** Cycles of each tile, by layer of each sequence: the slowest tile counts. */
   readonly #layers = new Map<string, Float64Array>();
   readonly #stopBits = new Histogram();
   readonly #survivorsPerRow = new Histogram();
   /** Quantities counted apart from the outcomes, for the laws. */
   readonly #counted = { scores: 0, survivors: 0, expectedBusyCycles: 0, skippedSteps: 0, frontEndUnitCycles: 0 };
-  readonly #replayed = { estimated: 0, exact: 0 };
   #passes = 1;
   #timeline: readonly TimelineLane[] = [];
 
@@ -46,7 +39,8 @@ export class LeopardTotals {
   }
 
   add(record: AttentionHeadRecord, mapping: Mapping, profile: HeadProfile, outcome: HeadOutcome): void {
-    this.#addPart(record, outcome);
+    const { layer, head } = record;
+    this.#parts.add({ layer, head, ...outcome });
     this.#addHistograms(record, profile);
     this.#passes = Math.max(this.#passes, mapping.passes);
     const { tiles } = this.config;
@@ -58,12 +52,6 @@ export class LeopardTotals {
     }
     busy[record.head % tiles]! += outcome.cycles;
     if (this.fidelity === 'cycle') this.#count(record, mapping, profile, outcome);
-  }
-
-  /** Estimated and exact cycles of a head that fast fidelity replayed. */
-  addReplay(estimated: number, exact: number): void {
-    this.#replayed.estimated += estimated;
-    this.#replayed.exact += exact;
   }
 
   /** Plays the first queries of a head again with every unit spelled out. */
@@ -86,9 +74,7 @@ export class LeopardTotals {
 
   result(): SimulationResult {
     const { frontEnd, tiles } = this.config;
-    const parts = [...this.#parts.values()]
-      .sort((a, b) => a.layer - b.layer || a.head - b.head)
-      .map((part) => this.#partActivity(part));
+    const parts = this.#parts.all().map((part) => this.#partActivity(part));
     const counts = sumCounts(parts.map((part) => part.counts));
     let cycles = 0;
     for (const busy of this.#layers.values()) cycles += busy.reduce((a, b) => Math.max(a, b), 0);
@@ -99,7 +85,7 @@ export class LeopardTotals {
       machine: 'leopard',
       configuration: this.config,
       fidelity: this.fidelity,
-      ...(this.fidelity === 'fast' && { cyclesError: this.#error() }),
+      ...(this.fidelity === 'fast' && { cyclesError: this.replayed.error }),
       cycles: Math.round(cycles),
       composition: this.#composition,
       parts,
@@ -112,18 +98,6 @@ export class LeopardTotals {
       laws,
       remarks: this.#remarks(),
     });
-  }
-
-  #addPart({ layer, head }: AttentionHeadRecord, { cycles, counts, activity }: HeadOutcome): void {
-    const key = `${layer}/${head}`;
-    const part = this.#parts.get(key);
-    if (part === undefined) {
-      this.#parts.set(key, { layer, head, cycles, counts: { ...counts }, activity: { ...activity } });
-      return;
-    }
-    part.cycles += cycles;
-    for (const [name, count] of Object.entries(counts)) part.counts[name]! += count;
-    for (const name of Object.keys(activity) as (keyof TileActivity)[]) part.activity[name] += activity[name];
   }
 
   #addHistograms(record: AttentionHeadRecord, profile: HeadProfile): void {
@@ -169,20 +143,15 @@ export class LeopardTotals {
     laws.atMost('back end: busy ≤ cycles', counts.backEndBusyCycles!, cycles * this.config.tiles);
   }
 
-  #partActivity({ layer, head, cycles, counts, activity }: Part): PartActivity {
+  #partActivity({ layer, head, cycles, counts, activity }: SummedPart<TileActivity>): PartActivity {
     return {
       layer: String(layer),
-      head,
+      ...(head !== undefined && { head }),
       cycles,
       utilisation: Math.min(1, share(counts.busyUnitCycles!, cycles * this.config.frontEnd.units)),
       counts,
       actions: tileActions(this.config, activity),
     };
-  }
-
-  #error(): number {
-    const { estimated, exact } = this.#replayed;
-    return exact === 0 ? 0 : estimated / exact - 1;
   }
 
   #remarks(): string[] {
@@ -205,7 +174,7 @@ export class LeopardTotals {
     }
     if (this.fidelity === 'fast') {
       remarks.push(
-        `Fast estimate: cycles differ by ${(100 * this.#error()).toFixed(2)} % from cycle fidelity on the heads of this trace that were replayed.`,
+        `Fast estimate: cycles differ by ${(100 * this.replayed.error).toFixed(2)} % from cycle fidelity on the heads of this trace that were replayed.`,
       );
     }
     return remarks;

@@ -135,7 +135,7 @@ class TileRun {
     if (index % FAST_REPLAYS === 0) {
       const exact = this.#exact(record, mapping, shared);
       const { cycles } = headOutcome(this.config, mapping, record, exact.profile, exact.timing);
-      this.#totals.addReplay(estimate.cycles, cycles);
+      this.#totals.replayed.add(estimate.cycles, cycles);
     }
   }
 

@@ -2,6 +2,7 @@
 import { ConservationLaws } from './conservation.js';
 import { Histogram, type PartActivity, resultOf, sumCounts } from './engine.js';
 import { withMemory } from './memory/settings.js';
+import { PartSums, ReplayError, type SummedPart } from './part-sums.js';
 import type { SimulationResult, TimelineLane } from './types.js';
 import { type VssaActivity, vssaActions, vssaComposition } from './vssa-components.js';
 import { isStreamed, type VssaConfig } from './vssa-config.js';
@@ -10,15 +11,6 @@ import { vssaMemory } from './vssa-memory.js';
 import { referenceTile, type Tile } from './vssa-reference.js';
 import { type HeadSizes, headParts, headTiles } from './vssa-tiles.js';
 import { wavefronts } from './vssa-wavefront.js';
-
-interface Part {
-  readonly layer: number;
-  /** Undefined: all heads, in one stream. */
-  readonly head: number | undefined;
-  cycles: number;
-  readonly counts: Record<string, number>;
-  readonly activity: { -readonly [Name in keyof VssaActivity]: number };
-}
 
 /** Steps and PEs of a tile that a timeline figure can still show. */
 const TIMELINE_STEPS = 24;
@@ -39,11 +31,11 @@ const STALLS: Readonly<Record<string, string>> = {
 };
 
 export class VssaTotals {
-  readonly #parts = new Map<string, Part>();
+  readonly #parts = new PartSums<VssaActivity>();
+  readonly replayed = new ReplayError();
   readonly #tokenBits = new Histogram();
   /** Right-hand sides of the laws, from widths and sizes alone. */
   readonly #expected = { products: 0, partProducts: 0 };
-  readonly #replayed = { estimated: 0, exact: 0, heads: 0 };
   #decoding = false;
   #example: { readonly tile: Tile; readonly bits: Uint8Array; readonly sizes: HeadSizes } | undefined;
   #examined = 0;
@@ -56,34 +48,15 @@ export class VssaTotals {
 
   /** @param head undefined for heads of a layer that follow each other in one stream */
   add(layer: number, head: number | undefined, bits: Uint8Array, sizes: HeadSizes, outcome: HeadOutcome): void {
-    const key = `${layer}/${head ?? ''}`;
-    const part = this.#parts.get(key);
-    if (part === undefined) {
-      const { cycles, counts, activity } = outcome;
-      this.#parts.set(key, { layer, head, cycles, counts: { ...counts }, activity: { ...activity } });
-    } else {
-      part.cycles += outcome.cycles;
-      for (const [name, count] of Object.entries(outcome.counts)) part.counts[name]! += count;
-      for (const name of Object.keys(part.activity) as (keyof VssaActivity)[])
-        part.activity[name] += outcome.activity[name];
-    }
+    this.#parts.add({ layer, head, ...outcome });
     this.#decoding ||= sizes.queries === 'last';
     this.#expect(bits, sizes, outcome.counts.heads!);
     this.#chooseExample(bits, sizes);
   }
 
-  /** Estimated and exact cycles of a head that fast fidelity replayed. */
-  addReplay(estimated: number, exact: number): void {
-    this.#replayed.estimated += estimated;
-    this.#replayed.exact += exact;
-    this.#replayed.heads++;
-  }
-
   result(): SimulationResult {
     const { array } = this.config;
-    const parts = [...this.#parts.values()]
-      .sort((a, b) => a.layer - b.layer || (a.head ?? -1) - (b.head ?? -1))
-      .map((part) => this.#partActivity(part));
+    const parts = this.#parts.all().map((part) => this.#partActivity(part));
     const counts = sumCounts(parts.map((part) => part.counts));
     const cycles = parts.reduce((sum, part) => sum + part.cycles, 0);
     const laws = new ConservationLaws('vssa');
@@ -95,7 +68,7 @@ export class VssaTotals {
       machine: 'vssa',
       configuration: this.config,
       fidelity: this.fidelity,
-      ...(this.fidelity === 'fast' && { cyclesError: this.#error() }),
+      ...(this.fidelity === 'fast' && { cyclesError: this.replayed.error }),
       cycles,
       composition: vssaComposition(this.config),
       parts,
@@ -154,7 +127,7 @@ export class VssaTotals {
     laws.equal('PE-cycles = at work + waiting', count('peCycles'), count('partProducts') + waits);
   }
 
-  #partActivity({ layer, head, cycles, counts, activity }: Part): PartActivity {
+  #partActivity({ layer, head, cycles, counts, activity }: SummedPart<VssaActivity>): PartActivity {
     return {
       layer: String(layer),
       ...(head !== undefined && { head }),
@@ -163,11 +136,6 @@ export class VssaTotals {
       counts,
       actions: vssaActions(this.config, activity),
     };
-  }
-
-  #error(): number {
-    const { estimated, exact } = this.#replayed;
-    return exact === 0 ? 0 : estimated / exact - 1;
   }
 
   #remarks(): string[] {
@@ -187,7 +155,7 @@ export class VssaTotals {
       remarks.push('Tiles without a break are an extension beyond the published machine; see the setting stallRelief.');
     if (this.fidelity === 'fast') {
       remarks.push(
-        `Fast estimate: cycles differ by ${(100 * this.#error()).toFixed(2)} % from cycle fidelity on the ${this.#replayed.heads} heads of this trace that were replayed.`,
+        `Fast estimate: cycles differ by ${(100 * this.replayed.error).toFixed(2)} % from cycle fidelity on the ${this.replayed.heads} heads of this trace that were replayed.`,
       );
     }
     return remarks;

@@ -176,7 +176,7 @@ class Run {
     // Fast fidelity measures its error on heads, or streams of them, 1, 2, 4, 8, …
     if (this.fidelity === 'fast' && (this.#played & (this.#played - 1)) === 0) {
       const exact = headOutcome(this.config, bits, sizes, 'cycle', heads) as HeadOutcome;
-      this.#totals.addReplay(outcome.cycles, exact.cycles);
+      this.#totals.replayed.add(outcome.cycles, exact.cycles);
     }
   }
 

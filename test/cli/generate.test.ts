@@ -108,6 +108,10 @@ describe('tandem generate', () => {
     expect(stdout).toBe('');
   });
 
+  it('names the decoders that come along where there is no such folder', async () => {
+    expect((await generate(['the', '--model', 'gpt-12x'])).stderr).toContain('gpt-12x128');
+  });
+
   it('refuses a checkpoint with missing layers, and names what is missing', async () => {
     const broken = await mkdtemp(join(tmpdir(), 'generate-'));
     const { tensors } = await readSafetensors(join(folder, 'model.safetensors'));

@@ -12,6 +12,7 @@ import { collate } from '../../src/runtime/collate.js';
 import { dtqatten } from '../../src/techniques/dtqatten.js';
 import { dtqattenOptions } from '../../src/techniques/dtqatten-options.js';
 import { nextWidths, quantisedRow } from '../../src/techniques/dtqatten-reference.js';
+import type { TokenBitsRecord } from '../../src/trace/types.js';
 import { run, type Values } from '../graph/runtime.js';
 
 const LAYERS = 3;
@@ -180,7 +181,7 @@ describe.each([
       }
       expect(together).toEqual(alone);
       const tokens = ROWS.flatMap(({ length }) => Array.from({ length }, (_, step) => step + 1));
-      expect(together.map(({ bits }) => bits.length)).toEqual(
+      expect(together.map((record) => (record as TokenBitsRecord).bits.length)).toEqual(
         tokens.flatMap((seen) => new Array<number>(LAYERS).fill(seen)),
       );
     });

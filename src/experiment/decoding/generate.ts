@@ -1,5 +1,6 @@
 /** A text continued by a decoder, as `tandem generate` prints it. */
 import { existsSync } from 'node:fs';
+import { TandemError } from '../../errors.js';
 import { readBytePairTokenizer } from '../../models/byte-pair-files.js';
 import { PRETRAINED, pretrainedFolder } from '../../models/gpt2-family.js';
 import { readGpt2Folder } from '../../models/gpt2-folder.js';
@@ -18,7 +19,7 @@ const CANDIDATES = 64;
 export const generateText: TextGenerator['generateText'] = async function* (request, { signal }) {
   const { exit, threshold, threads, prompt, temperature, topK, topP, ...options } = request;
   const named = (PRETRAINED as readonly string[]).includes(request.model) && !existsSync(request.model);
-  const folder = named ? pretrainedFolder(request.model) : request.model;
+  const folder = named ? pretrainedFolder(request.model) : requireFolder(request.model);
   const { config, weights } = await readGpt2Folder(folder);
   const tokenizer = await readBytePairTokenizer(folder);
   requireTokenizerFits(tokenizer.vocabularySize, config.vocabulary, folder);
@@ -46,6 +47,18 @@ export const generateText: TextGenerator['generateText'] = async function* (requ
     await sessions.dispose();
   }
 };
+
+function requireFolder(model: string): string {
+  if (existsSync(model)) return model;
+  throw new TandemError(
+    'TANDEM_FILE_NOT_FOUND',
+    `There is no folder "${model}", and no decoder of that name comes with Tandem.`,
+    {
+      place: model,
+      remedy: `Name a folder that the transformers library or "tandem train" wrote, or one of: ${PRETRAINED.join(', ')}.`,
+    },
+  );
+}
 
 /** A check after every layer at the threshold given, else as calibrated; all layers where neither is known. */
 async function rulesOf(folder: string, layers: number, threshold: number | undefined): Promise<Rules | undefined> {

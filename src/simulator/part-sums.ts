@@ -1,0 +1,60 @@
+/** What the heads of a layer, or one head over all sequences, come to. */
+
+export interface SummedPart<Activity> {
+  readonly layer: number;
+  /** Undefined: all heads together. */
+  readonly head: number | undefined;
+  readonly cycles: number;
+  readonly counts: Readonly<Record<string, number>>;
+  readonly activity: Activity;
+}
+
+export class PartSums<Activity extends { readonly [Name in keyof Activity]: number }> {
+  readonly #parts = new Map<string, SummedPart<Activity>>();
+
+  /** Counts and activities have the same names each time. */
+  add({ layer, head, cycles, counts, activity }: SummedPart<Activity>): void {
+    const key = `${layer}/${head ?? ''}`;
+    const before = this.#parts.get(key);
+    this.#parts.set(key, {
+      layer,
+      head,
+      cycles: (before?.cycles ?? 0) + cycles,
+      counts: summed(before?.counts, counts),
+      activity: summed(before?.activity, activity),
+    });
+  }
+
+  /** By layer and head. */
+  all(): SummedPart<Activity>[] {
+    return [...this.#parts.values()].sort((a, b) => a.layer - b.layer || (a.head ?? -1) - (b.head ?? -1));
+  }
+}
+
+function summed<Numbers extends { readonly [Name in keyof Numbers]: number }>(
+  before: Numbers | undefined,
+  added: Numbers,
+): Numbers {
+  if (before === undefined) return added;
+  const sum = { ...before } as { -readonly [Name in keyof Numbers]: number };
+  for (const name of Object.keys(added) as (keyof Numbers)[]) sum[name] += added[name];
+  return sum as Numbers;
+}
+
+/** How far a fast estimate is from what was replayed cycle by cycle. */
+export class ReplayError {
+  heads = 0;
+  #estimated = 0;
+  #exact = 0;
+
+  add(estimated: number, exact: number): void {
+    this.#estimated += estimated;
+    this.#exact += exact;
+    this.heads++;
+  }
+
+  /** Of the cycles; above 0: too many. */
+  get error(): number {
+    return this.#exact === 0 ? 0 : this.#estimated / this.#exact - 1;
+  }
+}
