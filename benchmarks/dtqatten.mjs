@@ -23,6 +23,8 @@ const lost = (run) => {
   const error = (1.96 * sampleStandardDeviation(differences)) / Math.sqrt(differences.length);
   return `${mean(differences).toFixed(2)} ± ${error.toFixed(2)}`;
 };
+/** Largest loss that the examples that confirm leave possible, at the confidence asked for. */
+const confirmed = ({ chosen, confirmation }) => `${(100 * chosen.atMost).toFixed(2)} of ${confirmation.examples}`;
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const machine = (run, name) => run.machines.find((one) => one.name === name && one.feasible);
 const seconds = ({ cycles, clockHertz }) => cycles / clockHertz;
@@ -41,7 +43,7 @@ const print = (title, rows) => {
 print(
   'Accuracy on the test split, and what was left of tokens in the layers',
   tasks.map((task) => {
-    const { accuracy, rivals, widthShares, data } = main(task);
+    const { accuracy, rivals, widthShares, data, search } = main(task);
     const left = (shares) =>
       shares
         .map(({ shares: all }) =>
@@ -57,7 +59,11 @@ print(
       baseline: percent(accuracy.baseline, 2),
       dtqatten: percent(accuracy.adapted, 2),
       'points lost': lost(main(task)),
-      ...(rivals && { spatten: percent(rivals[0].accuracy, 2) }),
+      'confirmed: at most': confirmed(search),
+      ...(rivals && {
+        spatten: percent(rivals[0].accuracy, 2),
+        'spatten: at most': confirmed(rivals[0].search),
+      }),
       'dtqatten, tokens by layer': left(widthShares),
       validation: data.validation,
     };

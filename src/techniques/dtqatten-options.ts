@@ -47,6 +47,12 @@ const optionsObject = z.strictObject({
     .describe(
       'one averaged pseudo-token stands for the tokens of 0 bits, with the probability that these had when they were removed (the extension DTATrans; details assumed)',
     ),
+  operands: z
+    .boolean()
+    .default(false)
+    .describe(
+      'also record the integers of Q, K and V, row by row with their steps: traces of a classifier grow a hundredfold',
+    ),
   probabilities: z
     .enum(['token', 'real'])
     .default('token')
@@ -58,14 +64,14 @@ export type DtqattenOptions = z.infer<typeof optionsObject>;
 
 /** The same for a causal decoder, step by step. */
 export const decoderOptions = optionsObject
-  .omit({ decoder: true, compensation: true })
+  .omit({ decoder: true, compensation: true, operands: true })
   .superRefine((options, context) => {
     for (const { path, message } of faultsOf({ ...options, ...OF_DECODER }))
       context.addIssue({ code: 'custom', path: [...path], message });
   });
 
 /** What an experiment on a decoder need not say. */
-export const OF_DECODER = { decoder: true, compensation: false } as const;
+export const OF_DECODER = { decoder: true, compensation: false, operands: false } as const;
 
 interface Fault {
   readonly path: readonly (string | number)[];
@@ -80,7 +86,12 @@ function faultsOf(options: DtqattenOptions): Fault[] {
   const widths = widthFaults(options);
   return widths.length > 0
     ? widths
-    : [...firstLayerFaults(options), ...compensationFaults(options), ...ratioFaults(options)];
+    : [
+        ...firstLayerFaults(options),
+        ...compensationFaults(options),
+        ...operandsFaults(options),
+        ...ratioFaults(options),
+      ];
 }
 
 function compensationFaults({ compensation, decoder, widths }: DtqattenOptions): Fault[] {
@@ -89,6 +100,11 @@ function compensationFaults({ compensation, decoder, widths }: DtqattenOptions):
   if (decoder) return fault('must be false for a decoder: its cache keeps every token, so that one may come back');
   return widths.at(-1) === 0 ? [] : fault('must be false where 0 is not one of the widths: no token is removed');
 }
+
+const operandsFaults = ({ operands, decoder }: DtqattenOptions): Fault[] =>
+  operands && decoder
+    ? [{ path: ['operands'], message: 'must be false for a decoder: each step would record all of its cache again' }]
+    : [];
 
 function firstLayerFaults({ firstLayer, widths }: DtqattenOptions): Fault[] {
   if (firstLayer === undefined || widths.includes(firstLayer)) return [];

@@ -28,7 +28,7 @@ import { Compensation, type PseudoToken } from './dtqatten-compensation.js';
 import { DecoderRewrite } from './dtqatten-decoder.js';
 import { type DtqattenChoice, type DtqattenOptions, dtqattenOptions, rowsFor } from './dtqatten-options.js';
 import { dtqattenSpace } from './dtqatten-space.js';
-import { tokenBitsRecords } from './dtqatten-trace.js';
+import { type TracedOperands, type TracedWidths, tokenBitsRecords } from './dtqatten-trace.js';
 import { type TokenWidths, WidthAssigner } from './dtqatten-widths.js';
 import { readsFirstToken } from './first-token.js';
 import { findPruningPoints, type PruningPoints } from './pruning-points.js';
@@ -66,17 +66,22 @@ export const dtqatten = {
 
 /** What is built into the graph. */
 type DtqattenGraphOptions = Pick<DtqattenOptions, 'widths' | 'probabilities'> &
-  Partial<Pick<DtqattenOptions, 'decoder' | 'compensation'>>;
+  Partial<Pick<DtqattenOptions, 'decoder' | 'compensation' | 'operands'>>;
 
 /** Rewrites a model once, and gives it with any choice: the same graph with other feeds, for whoever searches them. */
 export function dtqattenAt(
   graph: Graph,
-  { widths, probabilities, decoder = false, compensation = false }: DtqattenGraphOptions,
+  { widths, probabilities, decoder = false, compensation = false, operands = false }: DtqattenGraphOptions,
 ): (choice: DtqattenChoice) => InferenceRewrite & { readonly counts: SparsityCounts } {
   const attentionLayers = layersOf(graph, decoder);
   const rewrite = decoder
     ? new DecoderRewrite(graph, { widths, probabilities }, RATIOS_INPUT).rewrite()
-    : new DtqattenRewrite(graph, supported(graph).points, { widths, probabilities, compensation }).rewrite();
+    : new DtqattenRewrite(graph, supported(graph).points, {
+        widths,
+        probabilities,
+        compensation,
+        operands,
+      }).rewrite();
   return (choice) => ({ ...rewrite, feeds: ratiosFeeds(rowsFor(choice, widths, attentionLayers), widths) });
 }
 
@@ -117,7 +122,7 @@ class DtqattenRewrite {
   constructor(
     readonly graph: Graph,
     readonly points: PruningPoints,
-    readonly options: Pick<DtqattenOptions, 'widths' | 'probabilities' | 'compensation'>,
+    readonly options: Pick<DtqattenOptions, 'widths' | 'probabilities' | 'compensation' | 'operands'>,
   ) {
     const { widths, compensation } = options;
     this.#b = new GraphBuilder(graph.name, graph);
@@ -127,7 +132,7 @@ class DtqattenRewrite {
 
   rewrite(): InferenceRewrite & { readonly counts: SparsityCounts } {
     const { blocksPerLayer, headsPerLayer } = this.points;
-    const layers: { layer: number; heads: number; widths: TokenWidths }[] = [];
+    const layers: { layer: number; heads: number; widths: TokenWidths; operands: TracedOperands[] }[] = [];
     let importance: string | undefined;
     let current: TokenWidths | undefined;
     const ratios = this.#ratios(blocksPerLayer.filter(({ length }) => length > 0).length);
@@ -135,22 +140,28 @@ class DtqattenRewrite {
       if (blocks.length > 0) {
         current = this.#widthsAt(layer, layers.length, { current, importance, ratios });
         const pseudo = this.#compensation?.pseudoToken(current, layer);
-        for (const block of blocks) this.#attend(block, current, pseudo, layer);
+        const own = current;
+        const operands = blocks.map((block) => this.#attend(block, own, pseudo, layer));
         const seen = this.#assigner.importance(
           blocks.map(({ probabilities }) => probabilities),
           current,
         );
         this.#compensation?.saw(current, seen);
         importance = importance === undefined ? seen : this.#b.add(importance, seen);
-        layers.push({ layer, heads: headsPerLayer[layer]!, widths: current });
+        layers.push({ layer, heads: headsPerLayer[layer]!, widths: current, operands });
       }
       if (current?.removed === undefined) continue;
       stopTokens(this.#b, this.points, layer, current.removed, this.#replaced, `layer${layer}.dtqatten`);
     }
     const counts = this.#counts(layers);
-    const observed = layers.map(({ widths }) => widths.bits);
     const rewritten = rewire(this.#b, this.graph, this.#replaced);
-    const traced = layers.map(({ layer, widths }) => ({ layer, bits: widths.bits }));
+    const traced = layers.map(({ layer, widths, operands }): TracedWidths => {
+      return { layer, bits: widths.bits, ...(this.options.operands && { operands }) };
+    });
+    const observed = traced.flatMap(({ bits, operands = [] }) => [
+      bits,
+      ...operands.flatMap(({ q, k, v }) => [q, k, v]),
+    ]);
     return {
       graph: withoutDeadNodes(rewritten, [...observed, counts.zeros, counts.elements]),
       headsPerLayer,
@@ -179,20 +190,20 @@ class DtqattenRewrite {
     return this.#assigner.next(current, importance, row, layer);
   }
 
-  /** Scores and context of quantised operands, without the tokens that are removed. */
+  /** Scores and context of quantised operands, without the tokens that are removed. @returns these operands */
   #attend(
     block: AttentionBlock,
     { limits, removed }: TokenWidths,
     pseudo: PseudoToken | undefined,
     layer: number,
-  ): void {
+  ): TracedOperands {
     const b = this.#b;
     const hint = (part: string) => `layer${layer}.dtqatten.${part}`;
     const rows = (value: string, part: string) => quantisedRows(b, value, limits, hint(part));
     const q = rows(block.query, 'query');
-    const k = b.transpose(rows(keyRows(b, block), 'key'), [0, 1, 3, 2]);
+    const k = rows(keyRows(b, block), 'key');
     const v = rows(block.value, 'value');
-    const raw = b.matmul(q, k, hint('scores'));
+    const raw = b.matmul(q, b.transpose(k, [0, 1, 3, 2]), hint('scores'));
     const scaled = block.scale === 1 ? raw : b.mul(raw, b.constant(block.scale));
     let scores = replaySteps(b, block, scaled);
     if (removed !== undefined) {
@@ -204,6 +215,7 @@ class DtqattenRewrite {
     const p = this.options.probabilities === 'real' ? real : rows(real, 'probabilities');
     const values = pseudo ? this.#compensation!.values(block.value, v, pseudo, hint('pseudo')) : v;
     this.#replaced.set(block.context, b.matmul(p, values, hint('context')));
+    return { q, k, v };
   }
 
   /** Scores that are never computed, because their query or key is removed; a causal mask counts as open. */

@@ -79,6 +79,12 @@ function checkLengths(record: TraceRecord): void {
   } else if (record.kind === 'mask') {
     const tiles = Math.ceil(record.rows / record.tile[0]) * Math.ceil(record.columns / record.tile[1]);
     wrong('nonZero', record.nonZero.length, Math.ceil(tiles / 8));
+  } else if (record.kind === 'token-operands') {
+    const { tokens, headDim, valueDim } = record;
+    wrong('q', record.q.length, tokens * headDim);
+    wrong('k', record.k.length, tokens * headDim);
+    wrong('v', record.v.length, tokens * valueDim);
+    wrong('steps', record.steps.length, 3 * tokens);
   }
 }
 

@@ -93,20 +93,28 @@ const HOST_IS_LITTLE_ENDIAN = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 /** The 16-bit integers as little-endian bytes. */
 export function bytesOf16(values: Int16Array | Uint16Array): Uint8Array {
   const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-  return HOST_IS_LITTLE_ENDIAN ? bytes : swapped(bytes);
+  return HOST_IS_LITTLE_ENDIAN ? bytes : swapped(bytes, 2);
+}
+
+export function bytesOf32(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  return HOST_IS_LITTLE_ENDIAN ? bytes : swapped(bytes, 4);
 }
 
 /** A copy of little-endian bytes with pairs in the host's order, aligned to its own buffer. */
 export function copy16(bytes: Uint8Array): ArrayBuffer {
-  const copied = HOST_IS_LITTLE_ENDIAN ? bytes.slice() : swapped(bytes);
+  const copied = HOST_IS_LITTLE_ENDIAN ? bytes.slice() : swapped(bytes, 2);
   return copied.buffer as ArrayBuffer;
 }
 
-function swapped(bytes: Uint8Array): Uint8Array {
+/** The same for groups of four. */
+export function copy32(bytes: Uint8Array): ArrayBuffer {
+  const copied = HOST_IS_LITTLE_ENDIAN ? bytes.slice() : swapped(bytes, 4);
+  return copied.buffer as ArrayBuffer;
+}
+
+function swapped(bytes: Uint8Array, size: number): Uint8Array {
   const result = new Uint8Array(bytes.length);
-  for (let at = 0; at < bytes.length; at += 2) {
-    result[at] = bytes[at + 1]!;
-    result[at + 1] = bytes[at]!;
-  }
+  for (let at = 0; at < bytes.length; at += size) result.set(bytes.slice(at, at + size).reverse(), at);
   return result;
 }

@@ -23,6 +23,7 @@ export const TAGS = {
   'token-bits': 2,
   'token-exits': 3,
   mask: 4,
+  'token-operands': 5,
 } as const satisfies Record<TraceRecord['kind'], number>;
 
 /** What stands before a record's payload. */

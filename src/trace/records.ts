@@ -1,7 +1,14 @@
 /** Fields and payload of each kind of record: one codec per kind. A payload is a sequence of byte blocks. */
-import { bytesOf16, copy16, FieldReader, FieldWriter } from './fields.js';
+import { bytesOf16, bytesOf32, copy16, copy32, FieldReader, FieldWriter } from './fields.js';
 import { corrupt, TAGS } from './format.js';
-import type { AttentionHeadRecord, MaskRecord, TokenBitsRecord, TokenExitsRecord, TraceRecord } from './types.js';
+import type {
+  AttentionHeadRecord,
+  MaskRecord,
+  TokenBitsRecord,
+  TokenExitsRecord,
+  TokenOperandsRecord,
+  TraceRecord,
+} from './types.js';
 
 /** Fields of a record without its arrays. */
 export type RecordFields<R extends TraceRecord = TraceRecord> = R extends AttentionHeadRecord
@@ -10,7 +17,9 @@ export type RecordFields<R extends TraceRecord = TraceRecord> = R extends Attent
     ? Omit<R, 'nonZero'>
     : R extends TokenBitsRecord
       ? Omit<R, 'bits'>
-      : Omit<R, 'exits'>;
+      : R extends TokenOperandsRecord
+        ? Omit<R, 'q' | 'k' | 'v' | 'steps'>
+        : Omit<R, 'exits'>;
 
 interface Codec<R extends TraceRecord> {
   writeFields(record: R, to: FieldWriter): void;
@@ -115,11 +124,29 @@ const mask: Codec<MaskRecord> = {
   withPayload: (fields, payload) => ({ ...fields, nonZero: payload.slice() }),
 };
 
+const tokenOperands: Codec<TokenOperandsRecord> = {
+  writeFields: (r, to) => void to.u32(r.sequence).u32(r.layer).u32(r.head).u32(r.tokens).u32(r.headDim).u32(r.valueDim),
+  readFields(from) {
+    const [sequence, layer, head] = [from.u32(), from.u32(), from.u32()];
+    const [tokens, headDim, valueDim] = [from.u32(), from.u32(), from.u32()];
+    return { kind: 'token-operands', sequence, layer, head, tokens, headDim, valueDim };
+  },
+  payload: (r) => [bytesOf16(r.q), bytesOf16(r.k), bytesOf16(r.v), bytesOf32(r.steps)],
+  payloadBytes: ({ tokens, headDim, valueDim }) => tokens * (2 * (2 * headDim + valueDim) + 3 * 4),
+  withPayload(fields, payload) {
+    const { tokens, headDim, valueDim } = fields;
+    const ends = [headDim, 2 * headDim, 2 * headDim + valueDim].map((columns) => 2 * tokens * columns);
+    const [q, k, v] = ends.map((end, at) => new Int16Array(copy16(payload.subarray(ends[at - 1] ?? 0, end))));
+    return { ...fields, q: q!, k: k!, v: v!, steps: new Float32Array(copy32(payload.subarray(ends.at(-1)!))) };
+  },
+};
+
 const CODECS: { readonly [Kind in TraceRecord['kind']]: Codec<Extract<TraceRecord, { kind: Kind }>> } = {
   'attention-head': attentionHead,
   'token-bits': tokenBits,
   'token-exits': tokenExits,
   mask,
+  'token-operands': tokenOperands,
 };
 const KIND_BY_TAG = new Map(Object.entries(TAGS).map(([kind, tag]) => [tag as number, kind as TraceRecord['kind']]));
 

@@ -1,6 +1,13 @@
 /** What a trace says, in numbers: per layer and head, and in total. */
 import { ACTIVATIONS } from './matrices.js';
-import type { AttentionHeadRecord, MaskRecord, TokenExitsRecord, TraceHeader, TraceRecord } from './types.js';
+import type {
+  AttentionHeadRecord,
+  MaskRecord,
+  TokenExitsRecord,
+  TokenOperandsRecord,
+  TraceHeader,
+  TraceRecord,
+} from './types.js';
 import { type LayerShares, TokenWidthStatistics } from './widths.js';
 
 export interface HeadStatistics {
@@ -88,7 +95,7 @@ function nonZeros({ rows, columns, tile: [tileRows, tileColumns], nonZero }: Mas
 
 /** Gathers statistics record by record, so that the trace itself need not stay in memory. */
 export class TraceStatistics {
-  readonly #records = { 'attention-head': 0, 'token-bits': 0, 'token-exits': 0, mask: 0 };
+  readonly #records = { 'attention-head': 0, 'token-bits': 0, 'token-exits': 0, mask: 0, 'token-operands': 0 };
   readonly #heads = new Map<string, { -readonly [K in keyof HeadStatistics]: HeadStatistics[K] }>();
   readonly #matrices = new Map<string, { -readonly [K in keyof MatrixStatistics]: MatrixStatistics[K] }>();
   readonly #sequences = new Map<number, { tokens: number; padding: number }>();
@@ -101,6 +108,7 @@ export class TraceStatistics {
     this.#records[record.kind]++;
     if (record.kind === 'mask') this.#addMask(record);
     else if (record.kind === 'attention-head') this.#addHead(record);
+    else if (record.kind === 'token-operands') this.#addOperands(record);
     else {
       const each = record.kind === 'token-exits' ? record.exits : record.bits;
       if (!this.#sequences.has(record.sequence)) {
@@ -152,6 +160,19 @@ export class TraceStatistics {
     const tokens = matrix === ACTIVATIONS.query ? rows : 0;
     if (!known) this.#sequences.set(sequence, { tokens, padding: 0 });
     else known.tokens = Math.max(known.tokens, tokens);
+    this.#addMatrix(phase, layer, matrix, rows * columns, rows * columns - nonZeros(record));
+  }
+
+  #addOperands({ layer, q, k, v }: TokenOperandsRecord): void {
+    const matrices = { [ACTIVATIONS.query]: q, [ACTIVATIONS.key]: k, [ACTIVATIONS.value]: v };
+    for (const [matrix, values] of Object.entries(matrices)) {
+      let zeros = 0;
+      for (const value of values) if (value === 0) zeros++;
+      this.#addMatrix('forward', layer, matrix, values.length, zeros);
+    }
+  }
+
+  #addMatrix(phase: MaskRecord['phase'], layer: number, matrix: string, elements: number, zeros: number): void {
     const key = `${phase}/${layer}/${matrix}`;
     let at = this.#matrices.get(key);
     if (at === undefined) {
@@ -159,8 +180,8 @@ export class TraceStatistics {
       this.#matrices.set(key, at);
     }
     at.records++;
-    at.elements += rows * columns;
-    at.zeros += rows * columns - nonZeros(record);
+    at.elements += elements;
+    at.zeros += zeros;
   }
 
   #addHead(record: AttentionHeadRecord): void {

@@ -61,6 +61,25 @@ export interface TokenBitsRecord {
   readonly bits: Uint8Array;
 }
 
+/** What one attention head multiplied, with widths by token: integers, a row for each token that was not removed, in their order. */
+export interface TokenOperandsRecord {
+  readonly kind: 'token-operands';
+  readonly sequence: number;
+  readonly layer: number;
+  /** Among the layer's attention heads. */
+  readonly head: number;
+  /** Rows: tokens that the sequence's record of bits gives any. */
+  readonly tokens: number;
+  readonly headDim: number;
+  readonly valueDim: number;
+  /** Row-major, [tokens × headDim], [tokens × headDim], [tokens × valueDim]. */
+  readonly q: Int16Array;
+  readonly k: Int16Array;
+  readonly v: Int16Array;
+  /** Quantisation steps of the rows of Q, then K, then V: real value = integer · step; 0 for a row of zeros. */
+  readonly steps: Float32Array;
+}
+
 /** Number of decoder layers each token ran at its own step. Recorded by early exit. */
 export interface TokenExitsRecord {
   readonly kind: 'token-exits';
@@ -89,4 +108,4 @@ export interface MaskRecord {
   readonly nonZero: Uint8Array;
 }
 
-export type TraceRecord = AttentionHeadRecord | TokenBitsRecord | TokenExitsRecord | MaskRecord;
+export type TraceRecord = AttentionHeadRecord | TokenBitsRecord | TokenExitsRecord | MaskRecord | TokenOperandsRecord;

@@ -576,3 +576,55 @@ describe('bad input', () => {
     expect(() => adapted(b.finish())).toThrow(expect.objectContaining({ code: 'TANDEM_MODEL_UNSUPPORTED' }));
   });
 });
+
+describe('operands, where they are asked for', () => {
+  test.each(MODELS)('are the integers that heads of %s multiply, at their tokens’ widths', async (_, graph) => {
+    const rewrite = adapted(graph, { ratios: RATIOS.slice(0, 1), operands: true });
+    const fetched = await fetch(rewrite, ROWS);
+    const records = [...rewrite.record(fetched, LENGTHS, 0)];
+    const operands = records.filter((record) => record.kind === 'token-operands');
+    expect(new Set(operands.map(({ layer }) => layer)).size).toBe(
+      new Set(records.filter(({ kind }) => kind === 'token-bits').map((record) => (record as { layer: number }).layer))
+        .size,
+    );
+    for (const { sequence, layer, tokens, headDim, valueDim, q, k, v, steps } of operands) {
+      const own = records.find(
+        (record) => record.kind === 'token-bits' && record.sequence === sequence && record.layer === layer,
+      );
+      const widths = own?.kind === 'token-bits' ? [...own.bits].filter((bits) => bits > 0) : [];
+      expect(tokens).toBe(widths.length);
+      for (const [at, [values, dim]] of (
+        [
+          [q, headDim],
+          [k, headDim],
+          [v, valueDim],
+        ] as const
+      ).entries()) {
+        for (const [row, bits] of widths.entries()) {
+          const largest = Math.max(...values.subarray(row * dim, (row + 1) * dim).map(Math.abs));
+          expect(largest).toBe(steps[at * tokens + row] === 0 ? 0 : 2 ** (bits - 1) - 1);
+        }
+      }
+    }
+  });
+
+  test('times their steps are what is multiplied', async () => {
+    const rewrite = adapted(bert, { operands: true });
+    const fetched = await fetch(rewrite, ROWS);
+    const [, query] = rewrite.observed;
+    const { data, shape } = fetched[query!]!;
+    const first = [...rewrite.record(fetched, LENGTHS, 0)].find(({ kind }) => kind === 'token-operands');
+    if (first?.kind !== 'token-operands') throw new Error('no operands');
+    expect([first.layer, first.head, first.headDim]).toEqual([0, 0, shape[3]]);
+    for (let row = 0; row < first.tokens; row++) {
+      for (let at = 0; at < first.headDim; at++) {
+        const value = first.q[row * first.headDim + at]! * first.steps[row]!;
+        expect(value).toBeCloseTo((data as Float32Array)[row * first.headDim + at]!, 4);
+      }
+    }
+  });
+
+  test('are not recorded of decoders', () => {
+    expect(dtqattenOptions.safeParse({ operands: true, decoder: true }).success).toBe(false);
+  });
+});

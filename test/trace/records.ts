@@ -70,9 +70,28 @@ const mask: fc.Arbitrary<TraceRecord> = fc
     }),
   );
 
+const tokenOperands: fc.Arbitrary<TraceRecord> = fc
+  .record({ tokens: fc.nat(5), headDim: fc.nat(6), valueDim: fc.nat(6) })
+  .chain(({ tokens, headDim, valueDim }) =>
+    fc.record({
+      kind: fc.constant('token-operands' as const),
+      sequence: index,
+      layer: index,
+      head: index,
+      tokens: fc.constant(tokens),
+      headDim: fc.constant(headDim),
+      valueDim: fc.constant(valueDim),
+      q: int16s(tokens * headDim, 16),
+      k: int16s(tokens * headDim, 16),
+      v: int16s(tokens * valueDim, 16),
+      steps: fc.float32Array({ minLength: 3 * tokens, maxLength: 3 * tokens, noNaN: true }),
+    }),
+  );
+
 export const anyRecord: fc.Arbitrary<TraceRecord> = fc.oneof(
   attentionHead,
   mask,
+  tokenOperands,
   fc.record({
     kind: fc.constant('token-bits' as const),
     sequence: index,
