@@ -110,7 +110,7 @@ function headRun(config: SpattenConfig, work: HeadWork) {
 
 /**
  * Plays a layer. After it, the top-k engine picks the tokens and heads that the next layer keeps, where it keeps fewer.
- * @param next the same sequence's next layer
+ * @param next the next layer of the same text, or step of decoding
  */
 export function playLayer(config: SpattenConfig, work: LayerWork, next: LayerWork | undefined): LayerRun {
   const runs = work.heads.map((head) => headRun(config, head));

@@ -1,4 +1,4 @@
-/** What a trace asks of SpAtten: per sequence and layer, the heads that are left and the tokens that each one has. */
+/** What a trace asks of SpAtten: per text, or step of decoding, and layer, the heads that are left and the tokens that each one has. */
 import { TandemError } from '../errors.js';
 import { isDecoding } from '../trace/steps.js';
 import type { AttentionHeadRecord, TokenBitsRecord, TraceHeader, TraceRecord } from '../trace/types.js';
@@ -18,6 +18,8 @@ export interface HeadWork {
 
 export interface LayerWork {
   readonly sequence: number;
+  /** Tokens that a step of decoding sees; 0: a whole text. */
+  readonly step: number;
   readonly layer: number;
   readonly heads: readonly HeadWork[];
   /** Heads that the layer has before any is removed. */
@@ -39,6 +41,7 @@ type Bits = TokenBitsRecord['bits'];
 
 interface Collected {
   readonly sequence: number;
+  readonly step: number;
   readonly layer: number;
   readonly bits: Map<number, Bits>;
   readonly records: Map<number, HeadWork & { readonly recorded: number; readonly masked: boolean }>;
@@ -48,30 +51,26 @@ interface Collected {
 export class WorkCollector {
   readonly #layers = new Map<string, Collected>();
   readonly #heads: ReturnType<typeof tracedHeads>;
+  readonly #decodes: boolean;
+  /** Of steps, of heads of which only the tokens are known. */
+  #rows = 0;
 
   constructor(
     readonly config: SpattenConfig,
     readonly header: TraceHeader,
   ) {
-    if (isDecoding(header)) {
-      throw new TandemError(
-        'TANDEM_TRACE_INCONSISTENT',
-        'SpAtten plays whole texts, and this trace has steps of decoding.',
-        {
-          remedy: 'Play it on a machine that decodes, such as vssa or eyeriss.',
-        },
-      );
-    }
+    this.#decodes = isDecoding(header);
     this.#heads = tracedHeads(header);
   }
 
   add(record: TraceRecord): void {
     if (record.kind === 'token-bits') {
-      const { bits } = this.#at(record);
+      const { bits } = this.#at(record, this.#decodes ? record.bits.length : 0);
       if (bits.has(record.head)) throw twice(record);
       bits.set(record.head, record.bits);
     } else if (record.kind === 'attention-head') {
-      const { bits, records } = this.#at(record);
+      if (this.#decodes) throw inconsistent('A trace of decoding steps holds attention heads.');
+      const { bits, records } = this.#at(record, 0);
       if (records.has(record.head)) throw twice(record);
       records.set(record.head, this.#decide(record, bits.get(record.head) ?? bits.get(-1)));
     }
@@ -79,16 +78,19 @@ export class WorkCollector {
 
   /** @throws TANDEM_TRACE_INCONSISTENT when there is nothing to play, or a token comes back after it was removed */
   finish(): Work {
-    const collected = [...this.#layers.values()].sort((a, b) => a.sequence - b.sequence || a.layer - b.layer);
+    const collected = [...this.#layers.values()].sort(
+      (a, b) => a.sequence - b.sequence || a.step - b.step || a.layer - b.layer,
+    );
     if (collected.length === 0) {
       throw new TandemError('TANDEM_TRACE_INCONSISTENT', 'The trace holds neither token bits nor attention heads.', {
         remedy: 'Record it with a technique that removes tokens or prunes attention scores.',
       });
     }
     const layers = collected.map((one) => this.#layer(one));
-    for (const [index, { sequence, layer, kept }] of layers.entries()) {
+    for (const [index, work] of layers.entries()) {
+      const { sequence, layer, kept } = work;
       const before = layers[index - 1];
-      if (before?.sequence === sequence && kept > before.kept) {
+      if (before && follow(before, work) && kept > before.kept) {
         throw inconsistent(`Layer ${layer} of sequence ${sequence} has ${kept} tokens, the one before ${before.kept}.`);
       }
     }
@@ -97,11 +99,11 @@ export class WorkCollector {
     return { layers, decided: Math.min(decided, heads), heads };
   }
 
-  #at({ sequence, layer }: { sequence: number; layer: number }): Collected {
-    const key = `${sequence}/${layer}`;
+  #at({ sequence, layer }: { sequence: number; layer: number }, step: number): Collected {
+    const key = `${sequence}/${step}/${layer}`;
     let found = this.#layers.get(key);
     if (found === undefined) {
-      found = { sequence, layer, bits: new Map(), records: new Map() };
+      found = { sequence, step, layer, bits: new Map(), records: new Map() };
       this.#layers.set(key, found);
     }
     return found;
@@ -134,7 +136,7 @@ export class WorkCollector {
     };
   }
 
-  #layer({ sequence, layer, bits, records }: Collected): LayerWork {
+  #layer({ sequence, step, layer, bits, records }: Collected): LayerWork {
     const allHeads = Math.max(
       this.#heads(layer).count ?? 0,
       ...[...bits.keys(), ...records.keys()].map((head) => head + 1),
@@ -156,34 +158,62 @@ export class WorkCollector {
     }
     const sizes = [...records.values()].map(({ recorded }) => recorded);
     const tokens = Math.max(0, ...[...bits.values()].map(({ length }) => length), ...sizes);
-    return { sequence, layer, heads, allHeads, tokens, kept: some.size > 0 || bits.size > 0 ? some.size : tokens };
+    return {
+      sequence,
+      step,
+      layer,
+      heads,
+      allHeads,
+      tokens,
+      kept: some.size > 0 || bits.size > 0 ? some.size : tokens,
+    };
   }
 
   /** A head of which only the tokens are known: every row sees every key, and a configured share is flat. */
   #assumed(layer: number, head: number, kept: number): HeadWork {
     const { fetch, valueShare, headWidth: assumed } = this.config;
     const headWidth = this.#heads(layer).widths?.[head] ?? assumed;
-    const flatRows = fetch.lowBits === 0 ? 0 : Math.round(fetch.flatShare * kept);
+    // A step of decoding has one row.
+    const queries = this.#decodes ? 1 : kept;
+    const flatRows = fetch.lowBits === 0 ? 0 : this.#flatRows(queries);
     const values = Math.ceil(valueShare * kept);
     return {
       head,
       headWidth,
       valueWidth: headWidth,
-      queries: kept,
+      queries,
       keys: kept,
       decisions: {
         // Spread evenly over the rows.
-        flat: Array.from({ length: kept }, (_, row) => {
-          return Math.floor(((row + 1) * flatRows) / kept) > Math.floor((row * flatRows) / kept);
+        flat: Array.from({ length: queries }, (_, row) => {
+          return Math.floor(((row + 1) * flatRows) / queries) > Math.floor((row * flatRows) / queries);
         }),
-        keys: new Array<number>(kept).fill(kept),
-        values: new Array<number>(kept).fill(values),
+        keys: new Array<number>(queries).fill(kept),
+        values: new Array<number>(queries).fill(values),
         // Rows choose different values: with more than one, all are taken to be used.
-        usedValues: kept === 1 ? values : kept,
+        usedValues: queries === 1 ? values : kept,
       },
     };
   }
+
+  /** Of a text, the share of its rows; single rows of steps are flat in turn, so that their share is the same. */
+  #flatRows(queries: number): number {
+    const { flatShare } = this.config.fetch;
+    if (!this.#decodes) return Math.round(flatShare * queries);
+    const before = Math.floor(this.#rows * flatShare + TURN);
+    this.#rows += queries;
+    return Math.floor(this.#rows * flatShare + TURN) - before;
+  }
 }
+
+/** Shares times counts miss whole numbers by rounding. */
+const TURN = 1e-9;
+
+/** Whether two layers are neighbours in one text or step. */
+export const follow = (
+  one: Pick<LayerWork, 'sequence' | 'step'>,
+  next: Pick<LayerWork, 'sequence' | 'step'>,
+): boolean => one.sequence === next.sequence && one.step === next.step;
 
 const keptTokens = (bits: Bits): number[] => {
   const kept: number[] = [];

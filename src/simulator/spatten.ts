@@ -24,7 +24,7 @@ import { bufferBytes, type LayerRun, playLayer } from './spatten-layer.js';
 import { spattenMemory } from './spatten-memory.js';
 import { STAGES } from './spatten-schedule.js';
 import { spattenSizing } from './spatten-sizing.js';
-import { type LayerWork, type Work, WorkCollector } from './spatten-work.js';
+import { follow, type LayerWork, type Work, WorkCollector } from './spatten-work.js';
 import type { Infeasible, Machine, SimulationOptions, SimulationResult, TimelineLane, Workload } from './types.js';
 
 const NAME = 'spatten';
@@ -91,7 +91,7 @@ function play(config: SpattenConfig, work: Work, name: string): SimulationResult
   let example: { readonly run: LayerRun; readonly work: LayerWork } | undefined;
   for (const [index, layer] of work.layers.entries()) {
     const following = work.layers[index + 1];
-    const run = playLayer(config, layer, following?.sequence === layer.sequence ? following : undefined);
+    const run = playLayer(config, layer, following && follow(layer, following) ? following : undefined);
     example ??= { run, work: layer };
     checkLayer(new ConservationLaws(NAME), config, layer, run);
     parts.set(layer.layer, merged(config, parts.get(layer.layer), layer, run));

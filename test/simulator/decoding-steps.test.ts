@@ -7,6 +7,7 @@ import { checkMachine } from '../../src/simulator/conformance.js';
 import { eyeriss } from '../../src/simulator/eyeriss.js';
 import { eyerissSchema } from '../../src/simulator/eyeriss-config.js';
 import { spatten } from '../../src/simulator/spatten.js';
+import { spattenSchema } from '../../src/simulator/spatten-config.js';
 import { measureShares } from '../../src/simulator/stretched-trace.js';
 import type { Machine, SimulationResult } from '../../src/simulator/types.js';
 import { vssa } from '../../src/simulator/vssa.js';
@@ -85,12 +86,45 @@ test('on Eyeriss, every step takes all that it sees, whatever its width', async 
   expect(result.counts.macs).toBe(3 * (1 + 2 + 3) * 128);
 });
 
-test('SpAtten and other sizes take whole texts only', async () => {
-  const inconsistent = { code: 'TANDEM_TRACE_INCONSISTENT', message: expect.stringContaining('decoding') };
-  const workload = () => steps(architecture(1), [[8]]);
-  const options = { name: 'test' };
-  await expect(spatten.simulate(spatten.schema.parse({}), workload(), options)).rejects.toMatchObject(inconsistent);
-  const trace = workload();
+describe('on SpAtten', () => {
+  const config = presetConfig(readPreset('spatten-1-8'), spattenSchema);
+  const widths = [[12], [12, 12], [12, 0, 12], [0, 12, 0, 12]];
+  const simulate = async (records: typeof widths, changes: object = {}) =>
+    (await spatten.simulate({ ...config, ...changes }, steps(architecture(2), records), {
+      name: 'test',
+    })) as SimulationResult;
+
+  test('keeps what machines promise', async () => {
+    const workload = () => steps(architecture(2), widths);
+    expect(await checkMachine(spatten as Machine, { config, workload })).toEqual([]);
+  });
+
+  test('a step is one row for each head, over the keys that are left', async () => {
+    const { counts } = await simulate(widths, { fetch: { ...config.fetch, flatShare: 0 }, valueShare: 1 });
+    const left = 1 + 2 + 2 + 2;
+    expect(counts).toMatchObject({ rows: 2 * 4, scores: 2 * left, values: 2 * left, keyMacs: 2 * left * 64 });
+    expect(counts.keyHighBits).toBe(2 * left * 64 * config.fetch.keyBits);
+    expect(counts.valueBits).toBe(2 * left * 64 * config.fetch.valueBits);
+  });
+
+  test('as many steps have a flat row as rows of a text do', async () => {
+    const many = Array.from({ length: 40 }, (_, step) => new Array<number>(step + 1).fill(12));
+    const { counts } = await simulate(many, { fetch: { ...config.fetch, flatShare: 0.25 } });
+    expect(counts.flatRows).toBe(0.25 * 2 * 40);
+  });
+
+  test('takes longer the more a step sees', async () => {
+    const [short, long] = [await simulate([new Array(10).fill(12)]), await simulate([new Array(200).fill(12)])];
+    expect(long.cycles).toBeGreaterThan(short.cycles);
+    expect(long.counts.closedFormCycles).toBeGreaterThan(short.counts.closedFormCycles!);
+  });
+});
+
+test('other sizes take whole texts only', async () => {
+  const trace = steps(architecture(1), [[8]]);
   if (trace.kind !== 'trace') throw new Error('no trace');
-  await expect(measureShares(trace.header, trace.records)).rejects.toMatchObject(inconsistent);
+  await expect(measureShares(trace.header, trace.records)).rejects.toMatchObject({
+    code: 'TANDEM_TRACE_INCONSISTENT',
+    message: expect.stringContaining('decoding'),
+  });
 });
