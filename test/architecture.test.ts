@@ -21,7 +21,7 @@ const LEVELS = [
 const LEVEL = new Map(LEVELS.flatMap((folders, level) => folders.map((folder) => [folder, level] as const)));
 
 /** Files beside the folders that every folder may import, and the public API, which may import every folder. */
-const SHARED = new Set(['atomic-file.ts', 'errors.ts', 'registry.ts', 'version.ts']);
+const SHARED = new Set(['atomic-file.ts', 'errors.ts', 'registry.ts', 'student.ts', 'version.ts']);
 const PUBLIC = 'index.ts';
 
 /** Types of a result, declared where results are made and needed where they are shown. */

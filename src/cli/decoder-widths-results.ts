@@ -1,8 +1,8 @@
 /** Results of experiments on the widths of a decoder's tokens as text on standard output. */
 import type { DecoderWidthsResult } from '../experiment/decoder-widths/result.js';
-import { change, count, percent, significant } from '../report/format.js';
+import { change, count, percent, plain, significant } from '../report/format.js';
 import { machineColumns } from '../report/machine-columns.js';
-import { compared, lostPerplexity } from '../report/sections/decoder-widths-summary.js';
+import { compared, lostPerplexity, widestOf } from '../report/sections/decoder-widths-summary.js';
 import { formatTable, type TableFormat } from '../report/tables.js';
 import { factTable } from './results.js';
 
@@ -12,6 +12,7 @@ export function decoderWidthsText(result: DecoderWidthsResult, folder: string, f
   if (format === 'csv') return formatTable(result.machines, machineColumns, 'csv');
   const { quality, search } = result;
   const [before] = compared(result);
+  const widest = widestOf(result);
   const facts: [string, string][] = [
     ['perplexity, as it is', `${significant(before.perplexity, 4)} on ${count(quality.tokens)} test tokens`],
     ...quality.choices
@@ -19,13 +20,13 @@ export function decoderWidthsText(result: DecoderWidthsResult, folder: string, f
       .map((choice): [string, string] => [
         `perplexity, ${choice.name}`,
         `${significant(choice.perplexity, 4)} (${change(lostPerplexity(before, choice))}), ` +
-          `${percent(choice.bitsRead!)} of the bits of keys and values`,
+          `${percent(choice.bitsRead!)} of the bits of keys and values at ${widest} bits`,
       ]),
     ...(search
       ? [
           [
             'confirmed',
-            `at most ${change(search.chosen.atMost)} perplexity with ${percent(search.confidence)} confidence on ` +
+            `at most ${percent(search.chosen.atMost, 2)} more perplexity with ${plain(100 * search.confidence, 4)} % confidence on ` +
               `${count(search.confirmation.sequences)} sequences`,
           ] satisfies [string, string],
         ]

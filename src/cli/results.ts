@@ -121,6 +121,7 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
     ['baseline accuracy', `${percent(baseline, 2)} of ${count(examples)} test examples`],
     ['adapted accuracy', `${percent(adapted, 2)} (${points(adapted - baseline)})`],
     ...prunedFacts(result),
+    ...searchFacts(result),
     ...(result.rivals ?? []).map(({ technique, accuracy }): [string, string] => [
       `${technique.name} accuracy`,
       `${percent(accuracy, 2)} (${points(accuracy - baseline)})`,
@@ -129,6 +130,14 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
   ];
   const machines = result.machines.length > 0 ? formatTable(result.machines, machineColumns, 'table') : '';
   return `${factTable(result.name, facts)}${machines}`;
+}
+
+/** What a search found is known to lose. */
+function searchFacts({ search }: RunResult): [string, string][] {
+  if (!search) return [];
+  const { chosen, confirmation, confidence } = search;
+  const lost = `at most ${plain(100 * chosen.atMost, 3)} points lost with ${plain(100 * confidence, 4)} % confidence`;
+  return [['confirmed', `${lost} on ${count(confirmation.examples)} validation examples`]];
 }
 
 /** What was pruned: scores of attention heads, or activations by their magnitude. */

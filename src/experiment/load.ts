@@ -45,6 +45,8 @@ export interface LoadedDecoding extends LoadedFile {
 export interface LoadedDecoderWidths extends LoadedFile {
   readonly kind: 'decoder-widths';
   readonly experiment: DecoderWidthsExperiment;
+  /** Machines of each rival. */
+  readonly rivals: readonly (readonly ResolvedMachine[])[];
 }
 
 export type Loaded = LoadedExperiment | LoadedDecoding | LoadedDecoderWidths;
@@ -96,8 +98,7 @@ function decodingOf(yaml: YamlFile, options: LoadOptions): LoadedDecoding {
 
 function decoderWidthsOf(yaml: YamlFile, options: LoadOptions): LoadedDecoderWidths {
   const { experiment, places, ...file } = checked(decoderWidthsSchema(), yaml, options);
-  const { machines } = resolveMachines({ machines: experiment.machines, rivals: [] }, places, file.baseFolder);
-  return { kind: 'decoder-widths', experiment, machines, ...file };
+  return { kind: 'decoder-widths', experiment, ...resolveMachines(experiment, places, file.baseFolder), ...file };
 }
 
 function checked<T>(

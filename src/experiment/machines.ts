@@ -133,12 +133,17 @@ export function accelTranRequest(file: string): MachineRequest {
   return { machine: 'elector', name, config: { ...parseAccelTranConfig(readText(file), file) } };
 }
 
+/** Machines of an experiment, and of its rivals. */
+interface NamedMachines extends Pick<Experiment, 'machines'> {
+  readonly rivals: readonly Pick<Experiment, 'machines'>[];
+}
+
 /**
  * Machines of an experiment and of its rivals; two that would bear one name are numbered, and all are made equal to the
  * first where the experiment says so.
  */
 export function resolveMachines(
-  { machines, rivals, equal }: Pick<Experiment, 'machines' | 'rivals'> & Partial<Pick<Experiment, 'equal'>>,
+  { machines, rivals, equal }: NamedMachines & Partial<Pick<Experiment, 'equal'>>,
   places: Places,
   baseFolder: string,
 ): { machines: ResolvedMachine[]; rivals: ResolvedMachine[][] } {

@@ -7,6 +7,7 @@ import type { SearchSettings } from './comparison-schema.js';
 import type { LoadedExperiment } from './load.js';
 import { playsInference, type ResolvedMachine } from './machines.js';
 import { optionsOf } from './named-options.js';
+import { largestLoss } from './paired-loss.js';
 import type { Experiment } from './schema.js';
 
 /**
@@ -25,6 +26,32 @@ export function requireSearchable({ experiment, machines, rivals }: LoadedExperi
     requireSpace(technique, graph, `${place}.search`);
     searchedMachine(search, rivals[index]!, `${place}.search`);
   }
+}
+
+/** Whether enough examples are left to confirm on. @throws TANDEM_CONFIG_INVALID */
+export function requireConfirmable({ experiment }: LoadedExperiment, examples: number): void {
+  requireExamples(experiment.search, 'search', examples);
+  for (const [index, { search }] of experiment.rivals.entries()) {
+    requireExamples(search, `rivals.${index}.search`, examples);
+  }
+}
+
+function requireExamples(settings: SearchSettings | undefined, place: string, examples: number): void {
+  if (!settings) return;
+  const { calibration, accuracyBudget, confidence } = settings;
+  const left = examples - calibration;
+  const invalid = (message: string) =>
+    new TandemError('TANDEM_CONFIG_INVALID', message, {
+      place: `${place}.calibration`,
+      remedy: `Calibrate on fewer, hold out more (task.validation), allow a larger loss (${place}.accuracyBudget), or ask for less confidence (${place}.confidence).`,
+    });
+  if (left <= 0) {
+    throw invalid(`Trials take ${calibration} validation examples of ${examples}: none is left to confirm on.`);
+  }
+  if (largestLoss({ examples: left, lost: 0, gained: 0 }, confidence) <= accuracyBudget) return;
+  throw invalid(
+    `Validation examples left to confirm on: ${left}. Even without a single difference they cannot show with ${Number((100 * confidence).toPrecision(4))} % confidence that a share of at most ${accuracyBudget} is lost.`,
+  );
 }
 
 function requireSpace(named: Experiment['technique'], graph: Graph, place: string): void {

@@ -50,7 +50,7 @@ interface Measured {
 /** Measurements by point, as a stopped search leaves them. */
 export type Judgements = readonly (readonly [string, Measured])[];
 
-/** @throws TANDEM_CONFIG_INVALID for too few validation examples; TANDEM_TARGET_UNREACHABLE where no point keeps the budget */
+/** @throws TANDEM_TARGET_UNREACHABLE where no point is sure to keep the budget */
 export async function searchOptions(
   request: SearchRequest,
   prepared: Prepared,
@@ -102,21 +102,10 @@ export async function searchOptions(
   }
 }
 
-/** @throws TANDEM_CONFIG_INVALID when nothing is left to confirm on */
-function divided({ ids, labels }: EncodedSplit, { settings, place }: SearchRequest) {
-  const { calibration } = settings;
-  if (ids.length > calibration) {
-    const part = (from: number, to?: number) => ({ ids: ids.slice(from, to), labels: labels.slice(from, to) });
-    return { calibration: part(0, calibration), confirmation: costedFirst(part(calibration), 0) };
-  }
-  throw new TandemError(
-    'TANDEM_CONFIG_INVALID',
-    `Trials take ${calibration} validation examples, and there are ${ids.length}: none is left to confirm on.`,
-    {
-      place: `${place}.calibration`,
-      remedy: 'Make it smaller, or task.validation larger.',
-    },
-  );
+/** Some are left to confirm on: see `requireConfirmable`. */
+function divided({ ids, labels }: EncodedSplit, { settings: { calibration } }: SearchRequest) {
+  const part = (from: number, to?: number) => ({ ids: ids.slice(from, to), labels: labels.slice(from, to) });
+  return { calibration: part(0, calibration), confirmation: costedFirst(part(calibration), 0) };
 }
 
 /** Differences of accuracies, which are multiples of 1 / examples, are off by this at most. */
@@ -146,12 +135,12 @@ async function confirmed(
   }
   throw new TandemError(
     'TANDEM_TARGET_UNREACHABLE',
-    `The ${split.ids.length} examples that confirm do not show with ${Number((100 * confidence).toPrecision(4))} % confidence that even the options of ${
+    `Examples that confirm: ${split.ids.length}. They do not show with ${Number((100 * confidence).toPrecision(4))} % confidence that even the options of ${
       technique.name
     } that change the model least lose at most ${100 * loss} points of accuracy.`,
     {
       place: `${place}.accuracyBudget`,
-      remedy: `Allow a larger loss, hold out more examples (task.validation), or ask for less confidence (${place}.confidence).`,
+      remedy: `Allow a larger loss, hold out more examples (task.validation), calibrate on fewer (${place}.calibration), or ask for less confidence (${place}.confidence).`,
     },
   );
 }

@@ -15,7 +15,7 @@ import type { RunResult, SearchOutcome, SparsityCurve, TrainingPoint } from './r
 import type { RunFolder } from './run-folder.js';
 import type { Experiment } from './schema.js';
 import { type Judgements, searchOptions } from './search.js';
-import { requireSearchable, searchedMachine } from './search-checks.js';
+import { requireConfirmable, requireSearchable, searchedMachine } from './search-checks.js';
 import { requireServedWidths } from './width-checks.js';
 
 /** Training examples on which the ranges of the quantisers are measured. */
@@ -58,6 +58,7 @@ export async function trainModels(
   if (technique.profiler) requireProfilable(technique, prepared, experiment);
   requireTrainingMasks(loaded, technique.forTraining(graph, options));
   requireSearchable(loaded, graph);
+  requireConfirmable(loaded, prepared.validation.ids.length);
   requireServedWidths(loaded);
   const common = [prepared, experiment, folder, context] as const;
 

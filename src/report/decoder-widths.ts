@@ -4,12 +4,12 @@ import { searchProgressFigure, searchTrialsFigure } from './figures/search.js';
 import { tokenWidthsFigure } from './figures/token-widths.js';
 import { widthSharesFigure } from './figures/width-shares.js';
 import { figureSection, Gallery } from './gallery.js';
-import { html } from './html.js';
+import { type HtmlValue, html } from './html.js';
 import { footer, page, type Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible } from './ratios.js';
 import type { Report } from './report.js';
-import { perplexityView } from './search-view.js';
+import { perplexityView, widthsSearchesOf } from './search-view.js';
 import { decoderWidthsSummary, widthsSearchTable } from './sections/decoder-widths-summary.js';
 import { conservationSection, constantsSection, decoderProvenance, remarksSection } from './sections/evidence.js';
 import { machinesSection } from './sections/machines.js';
@@ -28,7 +28,7 @@ export async function renderDecoderWidths(result: DecoderWidthsResult): Promise<
     decoderWidthsSummary(result),
     await figureSection(gallery, 'widths', 'Widths of tokens', [
       tokenWidthsFigure(result, PASSAGE),
-      widthSharesFigure(result),
+      widthSharesFigure({ widthShares: result.widthShares, technique: result.technique }),
     ]),
     await searchSection(gallery, result),
     await machinesSection(gallery, machines, perfetto !== undefined),
@@ -51,8 +51,13 @@ export async function renderDecoderWidths(result: DecoderWidthsResult): Promise<
 }
 
 async function searchSection(gallery: Gallery, result: DecoderWidthsResult): Promise<Section | undefined> {
-  const view = perplexityView(result);
-  if (!view) return undefined;
-  const figures = await gallery.showAll([searchProgressFigure(view), searchTrialsFigure(view)]);
-  return { id: 'search', title: 'Search', body: html`${widthsSearchTable(result)}${figures}` };
+  const searches = widthsSearchesOf(result);
+  if (searches.length === 0) return undefined;
+  const body: HtmlValue[] = [];
+  for (const searched of searches) {
+    const view = perplexityView(searched);
+    body.push(widthsSearchTable(searched));
+    body.push(...(await gallery.showAll([searchProgressFigure(view), searchTrialsFigure(view)])));
+  }
+  return { id: 'search', title: 'Search', body: html`${body}` };
 }

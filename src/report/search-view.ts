@@ -1,5 +1,5 @@
 /** A search as figures and tables show it, whatever quality it keeps. */
-import type { DecoderWidthsResult } from '../experiment/decoder-widths/result.js';
+import type { DecoderWidthsResult, WidthsSearch } from '../experiment/decoder-widths/result.js';
 import type { RunResult, SearchOutcome } from '../experiment/result.js';
 import { count, percent, significant } from './format.js';
 import { techniqueNames } from './techniques.js';
@@ -79,15 +79,23 @@ export function accuracyView({ technique, search }: Searched): SearchView {
   };
 }
 
-export function perplexityView({
-  technique,
-  search,
-}: Pick<DecoderWidthsResult, 'technique' | 'search'>): SearchView | undefined {
-  if (!search) return undefined;
+/** What was searched for, with a budget of perplexity. */
+export interface WidthsSearched {
+  readonly technique: string;
+  readonly search: WidthsSearch;
+}
+
+/** The experiment's own first. */
+export const widthsSearchesOf = ({ technique, search, rivals }: DecoderWidthsResult): WidthsSearched[] =>
+  [{ name: technique.name, search }, ...rivals].flatMap(({ name, search: one }) =>
+    one ? [{ technique: name, search: one }] : [],
+  );
+
+export function perplexityView({ technique, search }: WidthsSearched): SearchView {
   const { machine, minimised, perplexityBudget, calibration, samplers, chosen } = search;
   const bound = calibration.baseline * (1 + perplexityBudget);
   return {
-    technique: technique.name,
+    technique,
     machine,
     minimised,
     samplers: viewed(

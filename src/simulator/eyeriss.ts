@@ -27,6 +27,7 @@ export const eyeriss: Machine<EyerissConfig> = {
   schema: eyerissSchema,
   accepts: ['gemms', 'trace'],
   presets: ['eyeriss-65nm', 'eyeriss-40nm'],
+  decodes: true,
   sizing: eyerissSizing,
   async simulate(config, workload, options) {
     const run = new Run(config);

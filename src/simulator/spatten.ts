@@ -35,6 +35,7 @@ export const spatten: Machine<SpattenConfig> = {
   schema: spattenSchema,
   accepts: ['trace'],
   presets: ['spatten', 'spatten-1-8'],
+  decodes: true,
   sizing: spattenSizing,
   async simulate(config, workload, options) {
     const work = await collect(config, workload, options);

@@ -51,11 +51,19 @@ async function playWorkload(config: SystolicConfig, workload: Workload, options:
       options.onProgress?.(index + 1);
     }
   } else if (workload.kind === 'trace') {
+    let heads = 0;
     await playRecords(workload.records, options, (record) => {
       if (record.kind !== 'attention-head') return;
+      heads++;
       const layer = `layer ${record.layer}`;
       run(`${record.layer}/${record.head}`, { layer, head: record.head }, attentionGemms(record, layer));
     });
+    if (heads === 0) {
+      throw new TandemError('TANDEM_TRACE_INCONSISTENT', 'The trace holds no attention heads.', {
+        remedy:
+          'Record it with a technique that prunes attention scores, or play it on a machine for its kind of trace.',
+      });
+    }
   } else {
     throw new TandemError('TANDEM_CONFIG_INVALID', 'A systolic array plays traces and lists of matrix products only.', {
       remedy: 'List the products of the model in a .csv file: Layer, M, N, K.',

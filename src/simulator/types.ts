@@ -185,6 +185,8 @@ export interface Machine<Config = unknown> extends Named {
   readonly presets: readonly string[];
   /** Absent for a machine that has no sizes to compare at. */
   readonly sizing?: Sizing<Config>;
+  /** Whether it plays steps of decoding, in traces of bits per token. */
+  readonly decodes?: true;
   /**
    * Widths of tokens that it serves, bits; absent for a machine that plays any.
    * @throws TANDEM_CONFIG_INVALID for a configuration that contradicts itself

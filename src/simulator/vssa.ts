@@ -22,6 +22,7 @@ export const vssa: Machine<VssaConfig> = {
   schema: vssaSchema,
   accepts: ['trace'],
   presets: ['vssa', 'vssa-dense'],
+  decodes: true,
   sizing: vssaSizing,
   tokenWidths(config) {
     checkWidths(config);

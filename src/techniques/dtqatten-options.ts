@@ -31,9 +31,9 @@ const optionsObject = z.strictObject({
   ratios: z
     .array(z.array(z.number().min(0).max(1)).min(1))
     .min(1)
-    .default([PUBLISHED_MEAN])
+    .optional()
     .describe(
-      'share of the tokens at each width, a row for each attention layer behind the first, the last row for all deeper ones (default: derived from published means)',
+      'share of the tokens at each width, a row for each attention layer behind the first, the last row for all deeper ones (default: for 8, 4 and 0 bits derived from published means, else the largest width for all tokens)',
     ),
   decoder: z
     .boolean()
@@ -123,8 +123,8 @@ function widthFaults({ widths, machineWidths }: DtqattenOptions): Fault[] {
 }
 
 function ratioFaults({ widths, ratios }: DtqattenOptions): Fault[] {
-  return ratios.flatMap((row, at): Fault[] => {
-    const fault = rowFault(row, ratios[at - 1], widths);
+  return (ratios ?? []).flatMap((row, at): Fault[] => {
+    const fault = rowFault(row, ratios![at - 1], widths);
     return fault === undefined ? [] : [{ path: ['ratios', at], message: fault }];
   });
 }
@@ -144,7 +144,7 @@ const upTo = (row: readonly number[], last: number): number =>
   row.slice(0, last + 1).reduce((sum, share) => sum + share, 0);
 
 /** Ratios that follow from published means, where the published widths are used. */
-export const publishedRatios = (widths: readonly number[]): DtqattenOptions['ratios'] | undefined =>
+export const publishedRatios = (widths: readonly number[]): number[][] | undefined =>
   widths.join() === '8,4,0' ? [PUBLISHED_MEAN] : undefined;
 
 /** What decides at run time: the same graph serves all of them. */
@@ -155,10 +155,11 @@ export type DtqattenChoice = Pick<DtqattenOptions, 'firstLayer' | 'ratios'>;
  * @throws TANDEM_CONFIG_INVALID for more rows than there are layers behind the first
  */
 export function rowsFor(
-  { firstLayer, ratios }: DtqattenChoice,
+  { firstLayer, ratios: given }: DtqattenChoice,
   widths: readonly number[],
   attentionLayers: number,
 ): readonly (readonly number[])[] {
+  const ratios = given ?? publishedRatios(widths) ?? [widths.map((_, width) => Number(width === 0))];
   const behindFirst = attentionLayers - 1;
   // The default must fit a model of one layer, on which ratios do nothing.
   if (ratios.length > Math.max(1, behindFirst)) {

@@ -111,9 +111,10 @@ export class TraceStatistics {
     else if (record.kind === 'token-operands') this.#addOperands(record);
     else {
       const each = record.kind === 'token-exits' ? record.exits : record.bits;
-      if (!this.#sequences.has(record.sequence)) {
-        this.#sequences.set(record.sequence, { tokens: each.length, padding: 0 });
-      }
+      // Steps of decoding see more and more tokens.
+      const known = this.#sequences.get(record.sequence);
+      if (!known) this.#sequences.set(record.sequence, { tokens: each.length, padding: 0 });
+      else known.tokens = Math.max(known.tokens, each.length);
       if (record.kind === 'token-exits') this.#addExits(record);
       else this.#widths.add(record);
     }

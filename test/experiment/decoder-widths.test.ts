@@ -47,7 +47,12 @@ seed: 3
 decoder: { name: gpt2, folder: trained/model }
 text: { corpora: [files], folder: texts, heldOut: 0.4, sequences: 12 }
 technique: { name: dtqatten }
-${SEARCH}trace: { sequences: 2 }
+${SEARCH}rivals:
+  - name: removal alone
+    technique: { name: dtqatten, widths: [8, 0] }
+    search: { samplers: [{ name: greedy }], trials: 3, calibration: 4, perplexityBudget: 0.3, confidence: 0.6 }
+    machines: [{ preset: spatten-1-8, set: { valueShare: 1 } }]
+trace: { sequences: 2 }
 machines: [{ preset: eyeriss-40nm }, { preset: vssa, name: array }, { preset: vssa-dense }]
 runtime: { threads: 1 }
 `;
@@ -134,12 +139,18 @@ describe('a run', () => {
       '8 bits',
       '4 bits',
       'published mean ratios',
+      'removal alone',
       'dtqatten',
     ]);
     expect(tokens % CONTEXT).toBe(0);
     const [asItIs, wide, narrow] = choices;
     expect(Math.abs(wide!.perplexity / asItIs!.perplexity - 1)).toBeLessThan(0.02);
     expect([wide!.bitsRead, narrow!.bitsRead]).toEqual([1, 0.5]);
+    // As the shares of the steps say.
+    const shown = result.widthShares.map(({ shares }) =>
+      shares.reduce((sum, { bits, share }) => sum + bits * share, 0),
+    );
+    expect(choices.at(-1)!.bitsRead).toBeCloseTo(mean(shown) / 8, 12);
     for (const { interval, perplexity } of choices.slice(1)) {
       const change = perplexity / asItIs!.perplexity - 1;
       expect(interval![0]).toBeLessThanOrEqual(change);
@@ -149,9 +160,30 @@ describe('a run', () => {
       expect(shares.reduce((sum, { share }) => sum + share, 0)).toBeCloseTo(1, 12);
   });
 
+  it('plays a rival’s own steps on its own machines, beside the others', async () => {
+    const [rival] = result.rivals;
+    expect(rival).toMatchObject({
+      name: 'removal alone',
+      machines: ['spatten-1-8'],
+      search: { machine: 'spatten-1-8' },
+    });
+    expect(result.machines.map(({ name }) => name)).toEqual(['eyeriss-40nm', 'array', 'vssa-dense', 'spatten-1-8']);
+    const { records } = await openTrace(join(folder, 'run', rival!.trace.file));
+    for await (const record of records)
+      if (record.kind === 'token-bits') for (const bits of record.bits) expect([8, 0]).toContain(bits);
+    const machine = result.machines.at(-1)!;
+    expect(machine).toMatchObject({ feasible: true, counts: { rows: 2 * CONTEXT * LAYERS * 2 } });
+  });
+
   it('leaves a report that shows a passage, the search and the machines', () => {
     const page = readFileSync(join(folder, 'run', 'report.html'), 'utf8');
-    for (const shown of ['tiny-widths', 'published mean ratios', 'perplexity budget', 'Conservation checks'])
+    for (const shown of [
+      'tiny-widths',
+      'published mean ratios',
+      'removal alone',
+      'perplexity budget',
+      'Conservation checks',
+    ])
       expect(page).toContain(shown);
     expect(result.tokenWidths[0]!.tokens).toHaveLength(CONTEXT);
   });
@@ -166,9 +198,10 @@ describe('a run', () => {
   });
 
   it('without a search takes the ratios as they are given', async () => {
-    const given = EXPERIMENT.replace(SEARCH, '').replace('name: dtqatten }', 'name: dtqatten, ratios: [[0, 0, 1]] }');
+    const alone = EXPERIMENT.replace(/rivals:[\s\S]*(?=trace:)/, '');
+    const given = alone.replace(SEARCH, '').replace('name: dtqatten }', 'name: dtqatten, ratios: [[0, 0, 1]] }');
     await expect(run('none', given)).rejects.toMatchObject({ code: 'TANDEM_CONFIG_INVALID' });
-    const some = EXPERIMENT.replace(SEARCH, '').replace('dtqatten }', 'dtqatten, ratios: [[0.5, 0.25, 0.25]] }');
+    const some = alone.replace(SEARCH, '').replace('dtqatten }', 'dtqatten, ratios: [[0.5, 0.25, 0.25]] }');
     const { search, technique, widthShares } = await run('given', some);
     expect(search).toBeUndefined();
     expect(technique.options).toMatchObject({ ratios: [[0.5, 0.25, 0.25]] });
@@ -194,6 +227,13 @@ describe('is refused, with its place', () => {
   it.each([
     ['a machine that is not there', 'machine: array', 'machine: arrays', 'search.machine', 'TANDEM_CONFIG_INVALID'],
     [
+      'a machine that does not decode',
+      'preset: vssa-dense',
+      'preset: leopard-ae',
+      'machines.2',
+      'TANDEM_CONFIG_INVALID',
+    ],
+    [
       'widths that no machine serves',
       'dtqatten }',
       'dtqatten, widths: [12, 4, 0] }',
@@ -218,12 +258,13 @@ describe('what is lost of perplexity', () => {
     const before = [4, 5, 6];
     const after = before.map((loss) => loss + Math.log(1.01));
     expect(largestPerplexityLoss(before, after, 0.95)).toBeCloseTo(0.01, 12);
-    for (const end of changeInterval(before, after)) expect(end).toBeCloseTo(0.01, 12);
+    for (const end of changeInterval(before, after)!) expect(end).toBeCloseTo(0.01, 12);
+    expect(changeInterval([4], [5])).toBeUndefined();
   });
 
-  it('has one standard error of the mean to the bound at 84 %', () => {
+  it('is Student’s t over sequences: at 95 % of four of them 2.353 standard errors', () => {
     const after = [0.1, -0.1, 0.3, 0.1];
     const error = Math.sqrt(after.reduce((sum, one) => sum + (one - mean(after)) ** 2, 0) / 3 / 4);
-    expect(largestPerplexityLoss([0, 0, 0, 0], after, 0.841345)).toBeCloseTo(Math.expm1(mean(after) + error), 3);
+    expect(largestPerplexityLoss([0, 0, 0, 0], after, 0.95)).toBeCloseTo(Math.expm1(mean(after) + 2.353 * error), 3);
   });
 });

@@ -178,11 +178,11 @@ test('a search that leaves no examples to confirm on says so', async () => {
   });
 });
 
-test('a search whose budget cannot be confirmed by so few examples says so', async () => {
-  const sure = { search: SEARCH.replace('accuracyBudget: 0.1', 'accuracyBudget: 0').replace(/confidence.*/, '') };
+test('a search whose budget so few examples cannot confirm says so before it trains', async () => {
+  const sure = { search: SEARCH.replace('accuracyBudget: 0.1', 'accuracyBudget: 0.01').replace(/confidence.*/, '') };
   await expect(runTo(written('sure', sure), join(home, 'sure', 'out'))).rejects.toMatchObject({
-    code: 'TANDEM_TARGET_UNREACHABLE',
-    place: 'search.accuracyBudget',
+    code: 'TANDEM_CONFIG_INVALID',
+    place: 'search.calibration',
     remedy: expect.stringContaining('search.confidence'),
   });
 });

@@ -12,7 +12,7 @@ import { collate } from '../../src/runtime/collate.js';
 import { validateSettings } from '../../src/settings/validate.js';
 import { checkTechnique } from '../../src/techniques/conformance.js';
 import { dtqatten, dtqattenAt, RATIOS_INPUT } from '../../src/techniques/dtqatten.js';
-import { dtqattenOptions } from '../../src/techniques/dtqatten-options.js';
+import { dtqattenOptions, rowsFor } from '../../src/techniques/dtqatten-options.js';
 import { nextWidths, quantisedRow, tokensPerWidth } from '../../src/techniques/dtqatten-reference.js';
 import { readsFirstToken } from '../../src/techniques/first-token.js';
 import { findPruningPoints } from '../../src/techniques/pruning-points.js';
@@ -480,7 +480,7 @@ describe('the space of its choices', () => {
     ]);
     // Half of the tokens stay, half of these at 8 bits; then 0.8 of the half, and all that may at 8 bits do.
     const { ratios } = space.options([0, 5, 2, 2, 0]);
-    expect(ratios.flat().map((share) => Number(share.toFixed(9)))).toEqual([0.25, 0.25, 0.5, 0.25, 0.15, 0.6]);
+    expect(ratios!.flat().map((share) => Number(share.toFixed(9)))).toEqual([0.25, 0.25, 0.5, 0.25, 0.15, 0.6]);
     expect(space.options([1, 0, 0, 0, 0]).ratios).toEqual([
       [0, 1, 0],
       [0, 1, 0],
@@ -547,9 +547,14 @@ describe('bad input', () => {
     ['a width that the machine does not serve', { widths: [8, 6, 0] }, 'widths.1', 'machine serves: 0, 4, 8, 12, 16'],
     ['widths that do not fall', { widths: [4, 8, 0] }, 'widths.1', 'smaller than'],
     ['0 bits for all', { widths: [0], ratios: [[1]] }, 'widths.0', 'no token would be left'],
-    ['other widths with the ratios of 8, 4, 0', { widths: [8, 4] }, 'ratios.0', 'widths 8, 4'],
+    ['other widths with the ratios of 8, 4, 0', { widths: [8, 4], ratios: [[1, 0, 0]] }, 'ratios.0', 'widths 8, 4'],
   ])('%s', (_, options, place, message) => {
     expect(failure(options)).toEqual(invalid(place, message));
+  });
+
+  test('other widths need no ratios: all tokens have the largest', () => {
+    const options = dtqattenOptions.parse({ widths: [12, 4] });
+    expect(rowsFor(options, options.widths, 3)).toEqual(new Array(3).fill([1, 0]));
   });
 
   test('a machine of other multipliers serves other widths', () => {

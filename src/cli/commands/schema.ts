@@ -1,10 +1,13 @@
 import { Command } from 'commander';
+import { TandemError } from '../../errors.js';
 import {
   decoderWidthsJsonSchema,
   decodingJsonSchema,
   experimentJsonSchema,
   machineJsonSchema,
 } from '../../experiment/json-schema.js';
+import { nearest } from '../../settings/schema-walk.js';
+import { machines } from '../../simulator/registry.js';
 import type { CliContext } from '../context.js';
 
 export function schemaCommand(context: CliContext): Command {
@@ -22,5 +25,11 @@ export function schemaCommand(context: CliContext): Command {
 
 function otherSchema(what: string) {
   if (what === 'decoding') return decodingJsonSchema();
-  return what === 'decoder-widths' ? decoderWidthsJsonSchema() : machineJsonSchema(what);
+  if (what === 'decoder-widths') return decoderWidthsJsonSchema();
+  if (machines.names().includes(what)) return machineJsonSchema(what);
+  const known = ['decoding', 'decoder-widths', ...machines.names()];
+  const near = nearest(what, known);
+  throw new TandemError('TANDEM_UNKNOWN_NAME', `There is no schema "${what}".`, {
+    remedy: `${near === undefined ? '' : `Did you mean "${near}"? `}There are ${known.join(', ')}, and the one of experiments on a classifier, without a name.`,
+  });
 }

@@ -1,9 +1,10 @@
 /** Cross entropy of a decoder, sequence by sequence, and what a change of it loses. */
-import { mean, probit, sampleStandardDeviation } from 'simple-statistics';
+import { mean, sampleStandardDeviation } from 'simple-statistics';
 import { withOutputs } from '../../graph/edit.js';
 import type { Graph } from '../../graph/types.js';
 import { Session } from '../../runtime/session.js';
 import type { Feeds, Fetched } from '../../runtime/types.js';
+import { studentQuantile } from '../../student.js';
 import type { InferenceRewrite } from '../../techniques/types.js';
 import type { TraceRecord } from '../../trace/types.js';
 import type { RunContext } from '../api.js';
@@ -71,23 +72,26 @@ export const stepsObserved = (
 
 export const perplexityOf = (losses: Losses): number => Math.exp(mean([...losses]));
 
-/** Share of the perplexity that is lost, and how far its interval goes to either side, in nats. */
-function lostNats(before: Losses, after: Losses): { lost: number; error: number } {
+/** Mean over sequences of the nats lost, with the half width of its interval. @param probability 0.5 … 1 */
+function lostNats(before: Losses, after: Losses, probability: number): { lost: number; half: number } {
   const differences = after.map((loss, sequence) => loss - before[sequence]!);
-  const error = differences.length < 2 ? 0 : sampleStandardDeviation(differences) / Math.sqrt(differences.length);
-  return { lost: mean(differences), error };
+  const error = sampleStandardDeviation(differences) / Math.sqrt(differences.length);
+  return { lost: mean(differences), half: studentQuantile(probability, differences.length - 1) * error };
 }
 
-/** Upper end of the one-sided interval for the share of perplexity lost, over sequences. @param confidence 0.5 … 1 */
+/**
+ * Upper end of the one-sided interval for the share of perplexity lost, by Student's t over sequences.
+ * @param before of at least two sequences
+ * @param confidence 0.5 … 1
+ */
 export function largestPerplexityLoss(before: Losses, after: Losses, confidence: number): number {
-  const { lost, error } = lostNats(before, after);
-  return Math.expm1(lost + probit(confidence) * error);
+  const { lost, half } = lostNats(before, after, confidence);
+  return Math.expm1(lost + half);
 }
 
-/** 95 % interval for the relative change of perplexity. */
-export function changeInterval(before: Losses, after: Losses): readonly [number, number] {
-  const { lost, error } = lostNats(before, after);
-  return [Math.expm1(lost - NORMAL_975 * error), Math.expm1(lost + NORMAL_975 * error)];
+/** 95 % interval for the relative change of perplexity; undefined for a single sequence. */
+export function changeInterval(before: Losses, after: Losses): readonly [number, number] | undefined {
+  if (before.length < 2) return undefined;
+  const { lost, half } = lostNats(before, after, 0.975);
+  return [Math.expm1(lost - half), Math.expm1(lost + half)];
 }
-
-const NORMAL_975 = 1.96;

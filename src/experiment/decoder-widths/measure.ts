@@ -1,17 +1,12 @@
 /** A decoder on the test split with several choices of widths, and the trace of what the last one read, step by step. */
 import { dtqatten } from '../../techniques/dtqatten.js';
-import {
-  type DtqattenChoice,
-  type DtqattenOptions,
-  publishedRatios,
-  rowsFor,
-} from '../../techniques/dtqatten-options.js';
+import { type DtqattenChoice, type DtqattenOptions, publishedRatios } from '../../techniques/dtqatten-options.js';
 import { TraceWriter } from '../../trace/files.js';
-import { TokenWidthStatistics } from '../../trace/widths.js';
+import { type LayerShares, TokenWidthStatistics } from '../../trace/widths.js';
 import type { RunContext } from '../api.js';
 import type { PreparedDecoding } from '../decoding/prepare.js';
 import type { HeldOut } from '../decoding/profile.js';
-import { decoderHeader, TRACE_FILE } from '../decoding/trace.js';
+import { decoderHeader } from '../decoding/trace.js';
 import { writable, writeFailure } from '../file-errors.js';
 import type { Stage } from '../run-folder.js';
 import { changeInterval, type Losses, type LossSession, perplexityOf, stepsObserved } from './losses.js';
@@ -21,43 +16,41 @@ import { type DecoderWidthsExperiment, TECHNIQUE } from './schema.js';
 /** Tokens of the passage that reports show. */
 const SHOWN_TOKENS = 120;
 
-export type Measured = Pick<DecoderWidthsResult, 'quality' | 'widthShares' | 'tokenWidths' | 'trace'>;
-
-export interface Sessions {
-  readonly baseline: LossSession;
-  readonly adapted: LossSession;
+/** What choices are compared on, and with. */
+export interface Compared {
+  readonly prepared: PreparedDecoding;
+  readonly test: HeldOut;
+  /** Of the decoder as it is. */
+  readonly before: Losses;
+  /** Bits of keys and values are told over those of this width for all tokens. */
+  readonly widest: number;
 }
 
-export async function measureWidths(
-  { baseline, adapted }: Sessions,
+/**
+ * All tokens at the largest width, all at the smallest, and the ratios that published means give.
+ * @param sequences whose steps are looked at for the bits that they read
+ */
+export async function measureComparisons(
+  adapted: LossSession,
   options: DtqattenOptions,
-  prepared: PreparedDecoding,
-  experiment: Pick<DecoderWidthsExperiment, 'seed' | 'trace'>,
-  test: HeldOut,
-  stage: Stage,
+  compared: Compared,
+  sequences: number,
   context: RunContext,
-): Promise<Measured> {
-  const { widths } = options;
-  const { layers } = prepared.model.config;
-  const before = await baseline.losses(test, { label: 'measuring the decoder as it is' }, context);
-  const choices: WidthsQuality[] = [{ name: 'as it is', perplexity: perplexityOf(before) }];
-  const add = (name: string, choice: DtqattenChoice, after: Losses) =>
-    choices.push({
-      name,
-      perplexity: perplexityOf(after),
-      interval: changeInterval(before, after),
-      bitsRead: bitsRead(choice, widths, layers),
-    });
+): Promise<WidthsQuality[]> {
+  const { prepared, test } = compared;
+  const found: WidthsQuality[] = [];
   for (const [name, choice] of comparisons(options)) {
-    const { feeds } = dtqatten.forInference(prepared.model.graph, { ...options, ...choice });
-    add(name, choice, await adapted.losses(test, { label: `measuring ${name}`, feeds }, context));
+    const rewrite = dtqatten.forInference(prepared.model.graph, { ...options, ...choice });
+    const statistics = new TokenWidthStatistics();
+    const observed = stepsObserved(rewrite, test.length, sequences, (records) => {
+      for (const record of records) statistics.add(record);
+    });
+    const losses = await adapted.losses(test, { label: `measuring ${name}`, feeds: rewrite.feeds, observed }, context);
+    found.push(qualityOf(name, losses, statistics.shares(), compared));
   }
-  const { losses, ...traced } = await traceWidths(adapted, options, prepared, experiment, test, stage, context);
-  add(TECHNIQUE, options, losses);
-  return { quality: { tokens: test.sequences.length * test.length, choices }, ...traced };
+  return found;
 }
 
-/** All tokens at the largest width, all at the smallest, and the ratios that published means give. */
 function comparisons({ widths }: Pick<DtqattenOptions, 'widths'>): [string, DtqattenChoice][] {
   const shown = widths.filter((width) => width > 0);
   const alike = (width: number): [string, DtqattenChoice] => [
@@ -72,27 +65,44 @@ function comparisons({ widths }: Pick<DtqattenOptions, 'widths'>): [string, Dtqa
   ];
 }
 
-/** Of keys and values, over those of the largest width for every token that a step sees; by the ratios. */
-function bitsRead(choice: DtqattenChoice, widths: readonly number[], layers: number): number {
-  const rows = rowsFor(choice, widths, layers);
-  const bits = rows.flatMap((row) => row.map((share, width) => share * widths[width]!));
-  return bits.reduce((sum, one) => sum + one, 0) / (widths[0]! * rows.length);
+function qualityOf(name: string, after: Losses, shares: readonly LayerShares[], compared: Compared): WidthsQuality {
+  const { before, widest } = compared;
+  const interval = changeInterval(before, after);
+  return { name, perplexity: perplexityOf(after), ...(interval && { interval }), bitsRead: bitsOf(shares) / widest };
 }
 
-async function traceWidths(
+/** Of a token that a step sees, on average over the steps of the sequences looked at; layers see the same tokens. */
+function bitsOf(shares: readonly LayerShares[]): number {
+  const bits = shares.map(({ shares: of }) => of.reduce((sum, { bits, share }) => sum + bits * share, 0));
+  return bits.reduce((sum, one) => sum + one, 0) / bits.length;
+}
+
+/** What is measured under a name, and where its trace goes. */
+export interface Named {
+  readonly name: string;
+  readonly options: DtqattenOptions;
+  readonly file: string;
+}
+
+export interface Measured extends Pick<DecoderWidthsResult, 'widthShares' | 'tokenWidths' | 'trace'> {
+  readonly quality: WidthsQuality;
+}
+
+/** Perplexity on the test split, and the steps of its first sequences as a trace. */
+export async function measureWidths(
   adapted: LossSession,
-  options: DtqattenOptions,
-  prepared: PreparedDecoding,
+  { name, options, file }: Named,
+  compared: Compared,
   { seed, trace }: Pick<DecoderWidthsExperiment, 'seed' | 'trace'>,
-  test: HeldOut,
   stage: Stage,
   context: RunContext,
-) {
+): Promise<Measured> {
+  const { prepared, test } = compared;
   const rewrite = dtqatten.forInference(prepared.model.graph, options);
   const sequences = Math.min(trace.sequences, test.sequences.length);
   const notes = rewrite.notes ?? {};
   const header = decoderHeader(prepared, { technique: TECHNIQUE, seed, split: 'test', sequences, notes });
-  const path = await stage.path(TRACE_FILE);
+  const path = await stage.path(file);
   const writer = await writable(path, () => TraceWriter.create(path, header));
   const statistics = new TokenWidthStatistics(new Set([0]));
   try {
@@ -102,15 +112,15 @@ async function traceWidths(
         await writer.write(record);
       }
     });
-    const label = `measuring and tracing ${TECHNIQUE}`;
+    const label = `measuring and tracing ${name}`;
     const losses = await adapted.losses(test, { label, feeds: rewrite.feeds, observed }, context);
     await writer.close();
-    await stage.keep(TRACE_FILE);
+    await stage.keep(file);
     return {
-      losses,
+      quality: qualityOf(name, losses, statistics.shares(), compared),
       widthShares: statistics.shares(),
       tokenWidths: passages(statistics, prepared, test),
-      trace: { file: TRACE_FILE, sequences, bytes: writer.bytes },
+      trace: { file, sequences, bytes: writer.bytes },
     };
   } catch (cause) {
     await writer.abort();

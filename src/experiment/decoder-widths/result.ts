@@ -9,9 +9,12 @@ export interface WidthsQuality {
   readonly name: string;
   /** exp of the mean cross entropy. */
   readonly perplexity: number;
-  /** 95 % interval for the relative change of perplexity, over sequences; absent for the decoder as it is. */
+  /** 95 % interval for the relative change of perplexity, over sequences; absent for the decoder as it is, and for a single sequence. */
   readonly interval?: readonly [low: number, high: number];
-  /** Bits of keys and values that steps read, over those of the largest width for all tokens; absent for the decoder as it is. */
+  /**
+   * Bits of keys and values that steps of the traced sequences read, over those of the experiment's largest width for all tokens; absent
+   * for the decoder as it is.
+   */
   readonly bitsRead?: number;
 }
 
@@ -46,6 +49,16 @@ export interface WidthsSearch
   };
 }
 
+/** Other widths on the same decoder, with machines of their own. */
+export interface WidthsRival extends Pick<DecodingResult, 'trace'> {
+  readonly name: string;
+  readonly technique: { readonly name: string; readonly options: unknown };
+  readonly search?: WidthsSearch;
+  readonly widthShares: readonly WidthShares[];
+  /** Names of its machines among `DecoderWidthsResult.machines`. */
+  readonly machines: readonly string[];
+}
+
 export interface DecoderWidthsResult
   extends Pick<
     DecodingResult,
@@ -55,7 +68,8 @@ export interface DecoderWidthsResult
   readonly kind: 'decoder-widths';
   readonly technique: { readonly name: string; readonly options: unknown };
   readonly search?: WidthsSearch;
-  /** On the test split: the decoder as it is first, what the experiment is about last. */
+  readonly rivals: readonly WidthsRival[];
+  /** On the test split: the decoder as it is first, rivals by their names, what the experiment is about last. */
   readonly quality: { readonly tokens: number; readonly choices: readonly WidthsQuality[] };
   /** Of the tokens that steps of the traced sequences see. */
   readonly widthShares: readonly WidthShares[];

@@ -1,110 +1,124 @@
 /** The stages of an experiment on the widths of a decoder's tokens. */
 import { readFile } from 'node:fs/promises';
+import { TandemError } from '../../errors.js';
 import { writeDecoderWidthsReport } from '../../report/files.js';
+import { withRatios } from '../../report/ratios.js';
+import { machines as registered } from '../../simulator/registry.js';
 import { dtqatten } from '../../techniques/dtqatten.js';
-import { type DtqattenOptions, OF_DECODER } from '../../techniques/dtqatten-options.js';
-import type { DecoderWidthsPipeline, RunContext } from '../api.js';
+import { OF_DECODER } from '../../techniques/dtqatten-options.js';
+import type { DecoderWidthsPipeline } from '../api.js';
 import { corpusRemarks, describeDecoder } from '../decoding/describe.js';
 import { type PreparedDecoding, prepareDecoder } from '../decoding/prepare.js';
 import { type HeldOut, heldOut } from '../decoding/profile.js';
 import { TRACE_FILE } from '../decoding/trace.js';
 import type { LoadedDecoderWidths } from '../load.js';
+import type { ResolvedMachine } from '../machines.js';
 import { optionsOf } from '../named-options.js';
 import { reportStage } from '../report-stage.js';
-import { RESULT_FILE, type RunFolder } from '../run-folder.js';
+import { RESULT_FILE } from '../run-folder.js';
 import { searchedMachine } from '../search-checks.js';
-import { simulateMachines, traceSource } from '../simulate.js';
 import { stopwatch } from '../stopwatch.js';
 import { requireServed } from '../width-checks.js';
-import { LossSession } from './losses.js';
-import { measureWidths, type Sessions } from './measure.js';
-import { DECODER_WIDTHS_SCHEMA_VERSION, type DecoderWidthsResult, type WidthsSearch } from './result.js';
-import type { DecoderWidthsExperiment } from './schema.js';
-import { type Judgements, searchWidths } from './search.js';
+import { LossSession, perplexityOf } from './losses.js';
+import { DECODER_WIDTHS_SCHEMA_VERSION, type DecoderWidthsResult, type WidthsRival } from './result.js';
+import { type DecoderWidthsExperiment, TECHNIQUE } from './schema.js';
+import { Study, type Subject, type SubjectOutcome } from './study.js';
 
 export const runDecoderWidths: DecoderWidthsPipeline['runDecoderWidths'] = async (loaded, folder, context) => {
   if (folder.finished) return JSON.parse(await readFile(folder.file(RESULT_FILE), 'utf8')) as DecoderWidthsResult;
-  const { experiment, machines } = loaded;
-  const given = optionsGiven(experiment);
-  requireServed(given.widths, machines, 'technique');
-  if (experiment.search) searchedMachine(experiment.search, machines, 'search');
+  const { experiment } = loaded;
+  const [own, ...rivals] = subjectsOf(loaded) as [Subject, ...Subject[]];
   const { timings, timed } = stopwatch();
   const prepared = await prepareDecoder(experiment, loaded.baseFolder);
-  const { model, tokens } = prepared;
+  const { tokens, model } = prepared;
   const half = (text: PreparedDecoding['tokens']['test']) =>
     heldOut(text, model.config.context, experiment.text.sequences);
-  const sessions = await openSessions(prepared, given, experiment);
+  const [validation, test] = [half(tokens.validation), half(tokens.test)];
+  const baseline = await LossSession.create(model.graph, [], experiment.runtime);
   try {
-    const search = await timed('searching', () =>
-      searchStage(loaded, given, { prepared, validation: half(tokens.validation), ...sessions }, folder, context),
-    );
-    const space = dtqatten.space(model.graph, given);
-    const options = search ? space.options(search.chosen.point) : given;
-    const measured = await timed('measuring', () =>
-      folder.stage('measure', (stage) =>
-        measureWidths(sessions, options, prepared, experiment, half(tokens.test), stage, context),
-      ),
-    );
-    const outcomes = await timed('simulating', () =>
-      folder.stage('simulate', async () =>
-        machines.length === 0 ? [] : simulateMachines(machines, await traceSource(folder.file(TRACE_FILE)), context),
-      ),
-    );
-    const { decoder: _, compensation: __, ...chosen } = options;
+    const before = await baseline.losses(test, { label: 'measuring the decoder as it is' }, context);
+    const compared = { prepared, test, before, widest: own.given.widths[0]! };
+    const study = new Study(experiment, compared, validation, baseline, folder, context);
+    const { quality, machines, ...outcome } = await timed('own widths', () => study.outcome(own));
+    const others: SubjectOutcome[] = [];
+    for (const rival of rivals) others.push(await timed('rivals', () => study.outcome(rival)));
+    const comparisons = await timed('comparing', () => study.comparisons(own));
     const result: DecoderWidthsResult = {
       schemaVersion: DECODER_WIDTHS_SCHEMA_VERSION,
       kind: 'decoder-widths',
       ...describeDecoder(experiment, prepared),
-      technique: { name: dtqatten.name, options: chosen },
-      ...(search && { search }),
-      ...measured,
-      machines: outcomes,
+      ...outcome,
+      rivals: others.map((other, number) => rivalOf(rivals[number]!, other)),
+      quality: {
+        tokens: test.sequences.length * test.length,
+        choices: [
+          { name: 'as it is', perplexity: perplexityOf(before) },
+          ...comparisons,
+          ...others.map((other) => other.quality),
+          quality,
+        ],
+      },
+      machines: withRatios([...machines, ...others.flatMap((other) => other.machines)]),
       timings,
-      remarks: corpusRemarks(prepared),
+      remarks: [...shortened(experiment, validation, test), ...corpusRemarks(prepared)],
     };
     await reportStage(result, () => writeDecoderWidthsReport(folder.path, result), folder, context);
     return result;
   } finally {
-    await sessions.baseline.dispose();
-    await sessions.adapted.dispose();
+    await baseline.dispose();
   }
 };
 
-function optionsGiven({ technique }: DecoderWidthsExperiment): DtqattenOptions {
-  const { options } = optionsOf(technique);
-  return dtqatten.schema.parse({ ...options, ...OF_DECODER });
+/** What was asked for and is not there. */
+function shortened({ text, trace }: DecoderWidthsExperiment, validation: HeldOut, test: HeldOut): string[] {
+  const [calibrated, measured] = [validation.sequences.length, test.sequences.length];
+  const asked = text.sequences ?? 0;
+  return [
+    ...(asked > Math.min(calibrated, measured)
+      ? [`Of ${asked} sequences asked for, the validation text has ${calibrated}, the test text ${measured}.`]
+      : []),
+    ...(trace.sequences > measured
+      ? [`${measured} sequences are traced, not ${trace.sequences}: there are no more.`]
+      : []),
+  ];
 }
 
-/** The same rewritten graph serves every choice of widths. */
-async function openSessions(
-  { model }: PreparedDecoding,
-  options: DtqattenOptions,
-  { runtime }: DecoderWidthsExperiment,
-): Promise<Sessions> {
-  const { graph, observed } = dtqatten.forInference(model.graph, options);
-  return {
-    baseline: await LossSession.create(model.graph, [], runtime),
-    adapted: await LossSession.create(graph, observed, runtime),
-  };
+/** The experiment's own first; what can be wrong with their machines is found before anything is measured. */
+function subjectsOf({ experiment, machines, rivals }: LoadedDecoderWidths): Subject[] {
+  const own = { name: TECHNIQUE, technique: experiment.technique, search: experiment.search, machines };
+  const others = experiment.rivals.map(({ name, technique, search }, number) => {
+    return { name, technique, search, machines: rivals[number]! };
+  });
+  return [own, ...others].map(({ name, technique, search, machines: played }, at) => {
+    const place = at === 0 ? '' : `rivals.${at - 1}.`;
+    const given = dtqatten.schema.parse({ ...optionsOf(technique).options, ...OF_DECODER });
+    requireDecoding(played, place);
+    requireServed(given.widths, played, `${place}technique`);
+    if (search) searchedMachine(search, played, `${place}search`);
+    const stages = at === 0 ? '' : `rival ${at}: `;
+    return { name, stages, place, given, search, machines: played, file: at === 0 ? TRACE_FILE : `rival-${at}.trace` };
+  });
 }
 
-interface Searching extends Sessions {
-  readonly prepared: PreparedDecoding;
-  readonly validation: HeldOut;
+/** @throws TANDEM_CONFIG_INVALID for a machine that plays no steps of decoding */
+function requireDecoding(machines: readonly ResolvedMachine[], place: string): void {
+  const wrong = machines.findIndex(({ machine }) => !registered.get(machine).decodes);
+  if (wrong < 0) return;
+  const decoding = registered.list().flatMap(({ name, decodes }) => (decodes ? [name] : []));
+  throw new TandemError('TANDEM_CONFIG_INVALID', `"${machines[wrong]!.name}" plays no steps of decoding.`, {
+    place: `${place}machines.${wrong}`,
+    remedy: `Use configurations of: ${decoding.join(', ')}.`,
+  });
 }
 
-async function searchStage(
-  { experiment, machines }: LoadedDecoderWidths,
-  options: DtqattenOptions,
-  searching: Searching,
-  folder: RunFolder,
-  context: RunContext,
-): Promise<WidthsSearch | undefined> {
-  const { search: settings, seed } = experiment;
-  if (!settings) return undefined;
-  const space = dtqatten.space(searching.prepared.model.graph, options);
-  const machine = searchedMachine(settings, machines, 'search');
-  return folder.stage<WidthsSearch, Judgements>('search', (stage) =>
-    searchWidths({ settings, machine, space, seed, ...searching }, stage, context),
-  );
-}
+const rivalOf = (
+  { name }: Subject,
+  { technique, search, widthShares, trace, machines }: SubjectOutcome,
+): WidthsRival => ({
+  name,
+  technique,
+  ...(search && { search }),
+  widthShares,
+  trace,
+  machines: machines.map((machine) => machine.name),
+});

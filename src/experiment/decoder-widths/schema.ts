@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { decoderOptions } from '../../techniques/dtqatten-options.js';
 import { searchSchema } from '../comparison-schema.js';
 import { decoderSettings } from '../decoding/schema.js';
+import { machineSchema } from '../machine-schema.js';
 
 export const TECHNIQUE = 'dtqatten';
 
@@ -12,15 +13,26 @@ const DESCRIPTION =
 /** Schema over everything that is registered when it is called, as `experimentSchema`. */
 export function decoderWidthsSchema() {
   const { machines, runtime, ...settings } = decoderSettings();
+  const technique = () =>
+    z
+      .discriminatedUnion('name', [decoderOptions.safeExtend({ name: z.literal(TECHNIQUE).describe(DESCRIPTION) })])
+      .describe('technique that decides at run time how many bits each token needs');
+  const search = () =>
+    perplexitySearch()
+      .optional()
+      .describe('search of the widths’ ratios: the cheapest decoding that keeps the budget; absent: as given');
+  const rival = z.strictObject({
+    name: z.string().min(1).describe('as results call it'),
+    technique: technique(),
+    search: search(),
+    machines: z.array(machineSchema()).min(1).describe('machines that play its trace'),
+  });
   return z
     .strictObject({
       ...settings,
-      technique: z
-        .discriminatedUnion('name', [decoderOptions.safeExtend({ name: z.literal(TECHNIQUE).describe(DESCRIPTION) })])
-        .describe('technique that decides at run time how many bits each token needs'),
-      search: perplexitySearch()
-        .optional()
-        .describe('search of the widths’ ratios: the cheapest decoding that keeps the budget; absent: as given'),
+      technique: technique(),
+      search: search(),
+      rivals: z.array(rival).default([]).describe('other widths on the same decoder, with machines of their own'),
       trace: z
         .strictObject({
           sequences: z

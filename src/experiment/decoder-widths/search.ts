@@ -33,6 +33,8 @@ export type Judgements = readonly (readonly [string, Measured])[];
 
 export interface WidthsSearchRequest {
   readonly settings: PerplexitySearch;
+  /** Where the settings stand in the experiment: "search", "rivals.0.search". */
+  readonly place: string;
   readonly machine: ResolvedMachine;
   readonly space: OptionsSpace<unknown>;
   readonly seed: number;
@@ -94,19 +96,19 @@ export async function searchWidths(
     confirmation: { sequences: confirmation.sequences.length, baseline: perplexityOf(unseen) },
     referenceCost: reference.cost,
     samplers: tried,
-    chosen: await confirmed(inOrder, { held: confirmation, before: unseen }, judge, settings),
+    chosen: await confirmed(inOrder, { held: confirmation, before: unseen }, judge, request),
   };
 }
 
 /** Both parts are spread evenly over the text. */
-function divided({ settings: { calibration: most }, validation }: WidthsSearchRequest) {
+function divided({ settings: { calibration: most }, validation, place }: WidthsSearchRequest) {
   const { sequences } = validation;
   const total = sequences.length;
   if (total < most + 2) {
     throw new TandemError(
       'TANDEM_CONFIG_INVALID',
       `Trials take ${most} validation sequences of ${total}: too few are left to confirm on.`,
-      { place: 'search.calibration', remedy: 'Make it smaller, or text.sequences larger.' },
+      { place: `${place}.calibration`, remedy: 'Make it smaller, or text.sequences larger.' },
     );
   }
   const calibrates = new Set(Array.from({ length: most }, (_, i) => Math.floor((i * total) / most)));
@@ -121,7 +123,7 @@ async function confirmed(
   inOrder: readonly WidthsTrial[],
   { held, before }: { readonly held: HeldOut; readonly before: Losses },
   judge: Judge,
-  { perplexityBudget, confidence }: PerplexitySearch,
+  { settings: { perplexityBudget, confidence }, place }: WidthsSearchRequest,
 ): Promise<WidthsSearch['chosen']> {
   const passed = await confirmInOrder(inOrder, perplexityBudget, async ({ point }) => {
     const after = await judge.losses(point, held, `confirming ${TECHNIQUE}`);
@@ -132,9 +134,8 @@ async function confirmed(
     'TANDEM_TARGET_UNREACHABLE',
     `${held.sequences.length} sequences do not show with ${Number((100 * confidence).toPrecision(4))} % confidence that even the widest tokens keep the budget.`,
     {
-      place: 'search.perplexityBudget',
-      remedy:
-        'Allow a larger loss, look at more text (text.sequences), or ask for less confidence (search.confidence).',
+      place: `${place}.perplexityBudget`,
+      remedy: `Allow a larger loss, look at more text (text.sequences), or ask for less confidence (${place}.confidence).`,
     },
   );
 }
@@ -179,9 +180,9 @@ class Judge {
   }
 
   #cost({ notes = {} }: InferenceRewrite, records: readonly TraceRecord[]): Promise<number> {
-    const { prepared, machine, settings, seed } = this.request;
+    const { prepared, machine, settings, seed, place } = this.request;
     const sequences = Math.min(settings.costSequences, this.calibration.sequences.length);
     const header = decoderHeader(prepared, { technique: TECHNIQUE, seed, split: 'validation', sequences, notes });
-    return costOf({ machine, minimise: settings.minimise, place: 'search' }, header, records, this.context);
+    return costOf({ machine, minimise: settings.minimise, place }, header, records, this.context);
   }
 }

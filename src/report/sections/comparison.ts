@@ -21,7 +21,7 @@ export function searchTable({ technique, search }: Searched): Html {
       `accuracy on ${count(confirmation.examples)} other validation examples`,
       `${percent(chosen.confirmed, 2)} (${points(chosen.confirmed - confirmation.baseline)})`,
     ],
-    [`at worst, with ${percent(confidence)} confidence`, points(-chosen.atMost)],
+    [`at worst there, with ${plain(100 * confidence, 4)} % confidence`, points(-chosen.atMost)],
     ['cheaper points that kept the budget in calibration and were not confirmed', count(chosen.unconfirmed)],
   ] as const;
   return choicesTable(

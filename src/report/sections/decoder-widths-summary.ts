@@ -4,6 +4,7 @@ import { costName } from '../figures/search.js';
 import { change, count, percent, plain, significant } from '../format.js';
 import { type Html, html, htmlTable } from '../html.js';
 import type { Section } from '../page.js';
+import type { WidthsSearched } from '../search-view.js';
 import { choicesTable } from './comparison.js';
 import { machineGains, machineTable, smallUnit } from './summary.js';
 
@@ -12,8 +13,15 @@ export function decoderWidthsSummary(result: DecoderWidthsResult): Section {
     id: 'summary',
     title: 'Summary',
     body: html`<p>${headline(result)}</p>
-${tiles(result)}${qualityTable(result)}${result.machines.length > 0 && machineTable(result.machines)}`,
+${tiles(result)}${qualityTable(result)}${result.machines.length > 0 && machineTable(result.machines, widthsTraces(result))}`,
   };
+}
+
+/** Whose steps each machine played; empty where there is but one trace. */
+function widthsTraces({ technique, rivals, machines }: DecoderWidthsResult): Map<string, string> {
+  if (rivals.length === 0) return new Map();
+  const others = new Map(rivals.flatMap(({ name, machines: own }) => own.map((machine) => [machine, name] as const)));
+  return new Map(machines.map(({ name }) => [name, others.get(name) ?? technique.name]));
 }
 
 /** The decoder as it is, and what the experiment is about. */
@@ -21,17 +29,22 @@ export function compared({ quality }: Pick<DecoderWidthsResult, 'quality'>): [Wi
   return [quality.choices[0]!, quality.choices.at(-1)!];
 }
 
+/** The width that bits are told over. */
+export const widestOf = ({ technique }: Pick<DecoderWidthsResult, 'technique'>): number =>
+  (technique.options as { readonly widths: readonly number[] }).widths[0]!;
+
 export const lostPerplexity = (before: WidthsQuality, after: WidthsQuality): number =>
   after.perplexity / before.perplexity - 1;
 
 function headline(result: DecoderWidthsResult): string {
-  const { decoder, technique, search, text } = result;
+  const { decoder, technique, search, text, rivals } = result;
   const [before, after] = compared(result);
   const lost = lostPerplexity(before, after);
-  const gains = machineGains(result.machines);
+  const others = new Set(rivals.flatMap(({ machines }) => machines));
+  const gains = machineGains(result.machines.filter(({ name }) => !others.has(name)));
   return (
     `With ${technique.name}, steps of ${decoder.name} on ${text.corpora.join(', ')} read ${percent(after.bitsRead!)} of the bits of keys and ` +
-    `values that the largest width for all tokens takes, at ${change(lost)} perplexity.` +
+    `values that ${widestOf(result)} bits for all tokens take, at ${change(lost)} perplexity.` +
     (search ? ` ${budgetSentence(lost, search.perplexityBudget)}` : '') +
     (gains ? ` ${gains}` : '')
   );
@@ -50,7 +63,7 @@ function tiles(result: DecoderWidthsResult): Html {
       significant(after.perplexity, 4),
       `${change(lostPerplexity(before, after))}, on the same tokens`,
     ],
-    ['keys and values read', percent(after.bitsRead!), 'of the bits at the largest width'],
+    ['keys and values read', percent(after.bitsRead!), `of the bits at ${widestOf(result)} bits`],
   ];
   return html`<dl class="tiles">
 ${entries.map(([term, value, note]) => html`<div><dt>${term}</dt><dd>${smallUnit(value)}<small>${note}</small></dd></div>\n`)}</dl>
@@ -62,7 +75,8 @@ function qualityTable(result: DecoderWidthsResult): Html {
   const [before] = compared(result);
   return htmlTable(
     `Choices of widths on the same ${count(quality.tokens)} test tokens, teacher-forced; changes against the decoder as it is, with their ` +
-      '95\u00a0% intervals over sequences. Bits read are those of keys and values, over the largest width for all tokens.',
+      '95\u00a0% intervals over sequences. Bits read are those of keys and values by steps of the traced sequences, over ' +
+      `those of ${widestOf(result)} bits for all tokens.`,
     [
       { header: 'widths', cell: ({ name }) => name },
       { header: 'perplexity', numeric: true, cell: ({ perplexity }) => significant(perplexity, 4) },
@@ -85,14 +99,13 @@ function qualityTable(result: DecoderWidthsResult): Html {
 }
 
 /** The chosen value of each dimension, and how well it keeps the budget. */
-export function widthsSearchTable({ technique, search }: DecoderWidthsResult): Html | undefined {
-  if (!search) return undefined;
+export function widthsSearchTable({ technique, search }: WidthsSearched): Html {
   const { chosen, calibration, confirmation, perplexityBudget, confidence, samplers } = search;
   const trials = samplers[0]!.runs.reduce((sum, run) => sum + run.trials.length, 0);
   const on = (perplexity: number, baseline: number) =>
     `${significant(perplexity, 4)} (${change(perplexity / baseline - 1)})`;
   return choicesTable(
-    `Options of ${technique.name}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
+    `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
       `${percent(perplexityBudget)} of perplexity, confirmed from the safest on. Shares are of what the layer before left.`,
     search,
     [
@@ -105,7 +118,7 @@ export function widthsSearchTable({ technique, search }: DecoderWidthsResult): H
         `perplexity on ${count(confirmation.sequences)} other validation sequences`,
         on(chosen.confirmed, confirmation.baseline),
       ],
-      [`at worst, with ${percent(confidence)} confidence`, change(chosen.atMost)],
+      [`more at most there, with ${plain(100 * confidence, 4)} % confidence`, percent(chosen.atMost, 2)],
       ['cheaper points that kept the budget in calibration and were not confirmed', count(chosen.unconfirmed)],
     ],
   );
