@@ -243,9 +243,15 @@ describe('sequences for training', () => {
     });
   });
 
-  it('cut the text at other places each time', () => {
-    const { input_ids } = trainingFeeds(text, [0, 8, 16, 24], 10);
-    const starts = [0, 10, 20, 30].map((at) => (input_ids!.data as BigInt64Array)[at]);
-    expect(new Set(starts).size).toBe(4);
+  it('lie evenly over the text, however few are taken', () => {
+    const most = 100 - 10 - 1; // one more token must follow
+    for (const taken of [5, 13, 40]) {
+      const examples = Array.from({ length: taken }, (_, example) => example);
+      const ids = trainingFeeds(text, examples, 10).input_ids!.data as BigInt64Array;
+      const starts = examples.map((example) => Number(ids[10 * example])).sort((a, b) => a - b);
+      const gaps = [...starts, most].map((start, i) => start - (starts[i - 1] ?? 0));
+      expect(Math.max(...gaps)).toBeLessThanOrEqual((3 * most) / taken);
+      expect(starts.at(-1)).toBeLessThanOrEqual(most);
+    }
   });
 });

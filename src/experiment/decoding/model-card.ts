@@ -30,7 +30,7 @@ library stores them.
 
 ## Recipe
 
-Started from ${provenance.source}. Seed ${experiment.seed}. ${
+Started from ${provenance.source}; the text’s order by seed ${experiment.seed}. ${
     training
       ? `${count(training.steps)} steps of ${count(training.batchSize * training.accumulate)} sequences of ${count(training.tokens ?? config.context)} tokens,
 AdamW, peak learning rate ${training.learningRate}, weight decay ${training.weightDecay}, ${training.schedule} schedule, weights of the exits: ${training.exitWeights}${training.exitSequences ? `; exits before the last learn from ${training.exitSequences} sequences of a batch each` : ''}.`

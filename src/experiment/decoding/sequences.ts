@@ -23,21 +23,17 @@ export const sequenceFeeds = (text: Tokens, sequences: readonly number[], length
   );
 
 /**
- * The same for training: examples beyond the text's end go through it again, each time cut at other places.
+ * The same for training: wherever training stops, its examples lie spread evenly over the text, each cut at another place
+ * (multiples of the golden ratio modulo 1).
  */
 export function trainingFeeds(text: Tokens, examples: readonly number[], length: number): Feeds {
-  // Room for the shift.
-  const perPass = sequencesIn(text.subarray(length), length);
-  const starts = examples.map((example) => {
-    const shift = Math.floor(length * fraction(Math.floor(example / perPass) * GOLDEN));
-    return (example % perPass) * length + shift;
-  });
+  sequencesIn(text, length);
+  const places = text.length - length;
+  const starts = examples.map((example) => Math.floor(places * ((example * GOLDEN) % 1)));
   return feedsAt(text, starts, length);
 }
 
-/** Its multiples modulo 1 are spread as evenly as can be. */
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
-const fraction = (value: number): number => value - Math.floor(value);
 
 function feedsAt(text: Tokens, starts: readonly number[], length: number): Feeds {
   const ids = new BigInt64Array(starts.length * length);
