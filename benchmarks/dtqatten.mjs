@@ -43,7 +43,8 @@ const print = (title, rows) => {
 print(
   'Accuracy on the test split, and what was left of tokens in the layers',
   tasks.map((task) => {
-    const { accuracy, rivals, widthShares, data, search } = main(task);
+    const { accuracy, rivals, widthShares, data } = main(task);
+    const { search } = runs.find((run) => run.data.name === task && run.search);
     const left = (shares) =>
       shares
         .map(({ shares: all }) =>
