@@ -97,9 +97,9 @@ export interface SearchOutcome {
   readonly chosen: SearchTrial & {
     /** On the examples of the confirmation. */
     readonly confirmed: number;
-    /** Upper end of the interval for the loss of accuracy that the confirmation shows, at `confidence`. */
+    /** The largest loss of accuracy that the confirmation leaves possible, at its part of the risk 1 − `confidence`. */
     readonly atMost: number;
-    /** Cheaper points that kept the budget where trials were measured; the dearest of them could not be confirmed. */
+    /** Cheaper points that were tested too, and not confirmed. */
     readonly unconfirmed: number;
   };
 }

@@ -120,13 +120,13 @@ async function confirmed(
   const { accuracyBudget: loss, confidence } = settings;
   const task = judge.context.progress.task(`confirming ${technique.name}`, inOrder.length, 'points');
   let done = 0;
-  const compare = async ({ point }: SearchTrial) => {
+  const compare = async ({ point }: SearchTrial, sure: number) => {
     const predicted = await judge.predictions(point, split);
     task.update(++done);
     const counts = pairedCounts(split.labels, baseline.predicted, predicted);
-    return { counts, atMost: largestLoss(counts, confidence) };
+    return { counts, atMost: largestLoss(counts, sure) };
   };
-  const passed = await confirmInOrder(inOrder, loss, compare);
+  const passed = await confirmInOrder(inOrder, { budget: loss, confidence }, compare);
   task.end();
   if (passed) {
     const { counts, atMost } = passed.found;

@@ -125,9 +125,10 @@ async function confirmed(
   judge: Judge,
   { settings: { perplexityBudget, confidence }, place }: WidthsSearchRequest,
 ): Promise<WidthsSearch['chosen']> {
-  const passed = await confirmInOrder(inOrder, perplexityBudget, async ({ point }) => {
+  const budget = { budget: perplexityBudget, confidence };
+  const passed = await confirmInOrder(inOrder, budget, async ({ point }, sure) => {
     const after = await judge.losses(point, held, `confirming ${TECHNIQUE}`);
-    return { confirmed: perplexityOf(after), atMost: largestPerplexityLoss(before, after, confidence) };
+    return { confirmed: perplexityOf(after), atMost: largestPerplexityLoss(before, after, sure) };
   });
   if (passed) return { ...passed.trial, ...passed.found, unconfirmed: passed.cheaper };
   throw new TandemError(
