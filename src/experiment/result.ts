@@ -97,9 +97,9 @@ export interface SearchOutcome {
   readonly chosen: SearchTrial & {
     /** On the examples of the confirmation. */
     readonly confirmed: number;
-    /** The largest loss of accuracy that the confirmation leaves possible, at its part of the risk 1 − `confidence`. */
+    /** Upper end of the interval for the loss of accuracy that the confirmation shows, at `confidence`. */
     readonly atMost: number;
-    /** Cheaper points that were tested too, and not confirmed. */
+    /** Cheaper points that kept the budget where trials were measured; the dearest of them could not be confirmed. */
     readonly unconfirmed: number;
   };
 }

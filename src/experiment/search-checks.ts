@@ -4,7 +4,6 @@ import type { Graph } from '../graph/types.js';
 import { techniques } from '../techniques/registry.js';
 import type { Technique } from '../techniques/types.js';
 import type { SearchSettings } from './comparison-schema.js';
-import { FIRST_SHARE } from './confirmation.js';
 import type { LoadedExperiment } from './load.js';
 import { playsInference, type ResolvedMachine } from './machines.js';
 import { optionsOf } from './named-options.js';
@@ -49,8 +48,7 @@ function requireExamples(settings: SearchSettings | undefined, place: string, ex
   if (left <= 0) {
     throw invalid(`Trials take ${calibration} validation examples of ${examples}: none is left to confirm on.`);
   }
-  const first = 1 - (1 - confidence) * FIRST_SHARE;
-  if (largestLoss({ examples: left, lost: 0, gained: 0 }, first) <= accuracyBudget) return;
+  if (largestLoss({ examples: left, lost: 0, gained: 0 }, confidence) <= accuracyBudget) return;
   throw invalid(
     `Validation examples left to confirm on: ${left}. Even without a single difference they cannot show with ${Number((100 * confidence).toPrecision(4))} % confidence that a share of at most ${accuracyBudget} is lost.`,
   );

@@ -120,13 +120,13 @@ async function confirmed(
   const { accuracyBudget: loss, confidence } = settings;
   const task = judge.context.progress.task(`confirming ${technique.name}`, inOrder.length, 'points');
   let done = 0;
-  const compare = async ({ point }: SearchTrial, sure: number) => {
+  const compare = async ({ point }: SearchTrial) => {
     const predicted = await judge.predictions(point, split);
     task.update(++done);
     const counts = pairedCounts(split.labels, baseline.predicted, predicted);
-    return { counts, atMost: largestLoss(counts, sure) };
+    return { counts, atMost: largestLoss(counts, confidence) };
   };
-  const passed = await confirmInOrder(inOrder, { budget: loss, confidence }, compare);
+  const passed = await confirmInOrder(inOrder, loss, compare);
   task.end();
   if (passed) {
     const { counts, atMost } = passed.found;

@@ -103,49 +103,22 @@ describe('the points of a search that are confirmed', () => {
     );
   });
 
-  const points = [0, 1, 2, 3].map((at) => ({ point: [at], cost: 1 / (at + 1), accuracy: 0.9 }));
-  const budget = { budget: 0.01, confidence: 0.95 };
-  const losing = (lost: readonly number[], sure: number[] = []) => {
-    return async ({ point: [at] }: (typeof points)[number], confidence: number) => {
-      sure.push(confidence);
-      return { atMost: largestLoss({ examples: 2000, lost: lost[at!]!, gained: 0 }, confidence) };
+  it('end before the first that fails, however good the later ones look', async () => {
+    const points = [0, 1, 2, 3].map((at) => ({ point: [at], cost: 1 / (at + 1), accuracy: 0.9 }));
+    const lost = [0, 2, 30, 0];
+    const seen: number[] = [];
+    const compare = async ({ point: [at] }: (typeof points)[number]) => {
+      seen.push(at!);
+      return { atMost: largestLoss({ examples: 1000, lost: lost[at!]!, gained: 0 }, 0.95) };
     };
-  };
-
-  it('are the cheapest that passes, behind one that fails too', async () => {
-    expect(await confirmInOrder(points, budget, losing([0, 4, 60, 0]))).toMatchObject({ trial: points[3], cheaper: 0 });
-    expect(await confirmInOrder(points, budget, losing([0, 4, 60, 60]))).toMatchObject({
-      trial: points[1],
-      cheaper: 2,
-    });
-    expect(await confirmInOrder(points, budget, losing([60, 60, 60, 60]))).toBeUndefined();
+    const passed = await confirmInOrder(points, 0.01, compare);
+    expect(passed).toMatchObject({ trial: points[1], cheaper: 2 });
+    expect(passed!.found.atMost).toBeLessThanOrEqual(0.01);
+    expect(seen).toEqual([0, 1, 2]);
   });
 
-  it('share the risk: half for the first, the rest in equal parts, handed on by those that pass', async () => {
-    const risks = async (lost: readonly number[]) => {
-      const sure: number[] = [];
-      await confirmInOrder(points, budget, losing(lost, sure));
-      return sure.map((confidence) => Number((1 - confidence).toFixed(9)));
-    };
-    const part = 0.025 / 3;
-    const close = (values: readonly number[]) => values.map((value) => expect.closeTo(value, 8));
-    expect(await risks([0, 0, 0, 0])).toEqual(close([0.025, 0.025 + part, 0.025 + 2 * part, 0.05]));
-    expect(await risks([60, 0, 60, 0])).toEqual(close([0.025, part, 2 * part, part]));
-  });
-
-  it('break the budget no more often than that, where all of them do by a hair', async () => {
-    const generator = xoroshiro128plus(2);
-    let wrong = 0;
-    const runs = 1500;
-    for (let run = 0; run < runs; run++) {
-      const passed = await confirmInOrder(points, { budget: 0.02, confidence: 0.9 }, async (_, confidence) => {
-        let lost = 0;
-        for (let example = 0; example < 300; example++) if (uniformFloat64(generator) < 0.021) lost++;
-        return { atMost: largestLoss({ examples: 300, lost, gained: 0 }, confidence) };
-      });
-      if (passed) wrong++;
-    }
-    // Three standard errors of the share.
-    expect(wrong / runs).toBeLessThan(0.1 + 3 * Math.sqrt((0.1 * 0.9) / runs));
+  it('are none where the first fails', async () => {
+    const compare = async () => ({ atMost: largestLoss({ examples: 50, lost: 0, gained: 0 }, 0.95) });
+    expect(await confirmInOrder([0, 1], 0.01, compare)).toBeUndefined();
   });
 });

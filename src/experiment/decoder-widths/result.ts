@@ -42,9 +42,9 @@ export interface WidthsSearch
   readonly chosen: WidthsTrial & {
     /** Perplexity on the sequences that confirm. */
     readonly confirmed: number;
-    /** The largest share of perplexity lost that they leave possible, at its part of the risk 1 − `confidence`. */
+    /** Upper end of the interval for the share of perplexity lost there, at `confidence`. */
     readonly atMost: number;
-    /** Cheaper points that were tested too, and not confirmed. */
+    /** Cheaper points that kept the budget where trials were measured; the dearest of them could not be confirmed. */
     readonly unconfirmed: number;
   };
 }

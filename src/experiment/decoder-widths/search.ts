@@ -125,10 +125,9 @@ async function confirmed(
   judge: Judge,
   { settings: { perplexityBudget, confidence }, place }: WidthsSearchRequest,
 ): Promise<WidthsSearch['chosen']> {
-  const budget = { budget: perplexityBudget, confidence };
-  const passed = await confirmInOrder(inOrder, budget, async ({ point }, sure) => {
+  const passed = await confirmInOrder(inOrder, perplexityBudget, async ({ point }) => {
     const after = await judge.losses(point, held, `confirming ${TECHNIQUE}`);
-    return { confirmed: perplexityOf(after), atMost: largestPerplexityLoss(before, after, sure) };
+    return { confirmed: perplexityOf(after), atMost: largestPerplexityLoss(before, after, confidence) };
   });
   if (passed) return { ...passed.trial, ...passed.found, unconfirmed: passed.cheaper };
   throw new TandemError(

@@ -22,7 +22,7 @@ export function searchTable({ technique, search }: Searched): Html {
       `${percent(chosen.confirmed, 2)} (${points(chosen.confirmed - confirmation.baseline)})`,
     ],
     [`at worst there, with ${plain(100 * confidence, 4)} % confidence`, points(-chosen.atMost)],
-    ['cheaper points that were tested and not confirmed', count(chosen.unconfirmed)],
+    ['cheaper points that kept the budget in calibration and were not confirmed', count(chosen.unconfirmed)],
   ] as const;
   return choicesTable(
     `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +

@@ -119,7 +119,7 @@ export function widthsSearchTable({ technique, search }: WidthsSearched): Html {
         on(chosen.confirmed, confirmation.baseline),
       ],
       [`more at most there, with ${plain(100 * confidence, 4)} % confidence`, percent(chosen.atMost, 2)],
-      ['cheaper points that were tested and not confirmed', count(chosen.unconfirmed)],
+      ['cheaper points that kept the budget in calibration and were not confirmed', count(chosen.unconfirmed)],
     ],
   );
 }
