@@ -1,11 +1,9 @@
 /** Puts the report of an experiment on the widths of a decoder's tokens together. */
 import type { DecoderWidthsResult } from '../experiment/decoder-widths/result.js';
-import { searchProgressFigure, searchTrialsFigure } from './figures/search.js';
+import { assembled } from './assemble.js';
 import { tokenWidthsFigure } from './figures/token-widths.js';
 import { widthSharesFigure } from './figures/width-shares.js';
 import { figureSection, Gallery } from './gallery.js';
-import { type HtmlValue, html } from './html.js';
-import { footer, page, type Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible } from './ratios.js';
 import type { Report } from './report.js';
@@ -13,6 +11,7 @@ import { perplexityView, widthsSearchesOf } from './search-view.js';
 import { decoderWidthsSummary, widthsSearchTable } from './sections/decoder-widths-summary.js';
 import { conservationSection, constantsSection, decoderProvenance, remarksSection } from './sections/evidence.js';
 import { machinesSection } from './sections/machines.js';
+import { searchSection } from './sections/search.js';
 
 const PASSAGE =
   'The end of a test sequence, token by token from left to right, and the bits at which the last step reads their keys and ' +
@@ -30,7 +29,13 @@ export async function renderDecoderWidths(result: DecoderWidthsResult): Promise<
       tokenWidthsFigure(result, PASSAGE),
       widthSharesFigure({ widthShares: result.widthShares, technique: result.technique }),
     ]),
-    await searchSection(gallery, result),
+    await searchSection(
+      gallery,
+      widthsSearchesOf(result).map((searched) => ({
+        view: perplexityView(searched),
+        table: widthsSearchTable(searched),
+      })),
+    ),
     await machinesSection(gallery, machines, perfetto !== undefined),
     constantsSection(machines),
     conservationSection(machines),
@@ -38,26 +43,5 @@ export async function renderDecoderWidths(result: DecoderWidthsResult): Promise<
     decoderProvenance(result, machines),
   ];
   const subtitle = `${result.technique.name} on ${result.decoder.name}, ${result.text.corpora.join(', ')}`;
-  return {
-    html: page(
-      result.name,
-      subtitle,
-      sections.filter((section) => section !== undefined),
-      footer(result.tandemVersion),
-    ),
-    figures: gallery.drawn,
-    perfetto,
-  };
-}
-
-async function searchSection(gallery: Gallery, result: DecoderWidthsResult): Promise<Section | undefined> {
-  const searches = widthsSearchesOf(result);
-  if (searches.length === 0) return undefined;
-  const body: HtmlValue[] = [];
-  for (const searched of searches) {
-    const view = perplexityView(searched);
-    body.push(widthsSearchTable(searched));
-    body.push(...(await gallery.showAll([searchProgressFigure(view), searchTrialsFigure(view)])));
-  }
-  return { id: 'search', title: 'Search', body: html`${body}` };
+  return assembled(result, subtitle, sections, gallery, perfetto);
 }

@@ -1,5 +1,6 @@
 /** Puts the report of an experiment on decoding together: tokens that leave early, what that costs, and what machines gain. */
 import type { DecodingResult } from '../experiment/decoding/result.js';
+import { assembled } from './assemble.js';
 import { depthQualityFigure } from './figures/depth-quality.js';
 import { exitLossesFigure } from './figures/exit-losses.js';
 import { exitSharesFigure } from './figures/exit-shares.js';
@@ -8,7 +9,7 @@ import { exitThresholdsFigure } from './figures/exit-thresholds.js';
 import { exitTrainingFigure } from './figures/exit-training.js';
 import { figureSection, Gallery } from './gallery.js';
 import { html } from './html.js';
-import { footer, page, type Section } from './page.js';
+import type { Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible } from './ratios.js';
 import type { Report } from './report.js';
@@ -36,16 +37,7 @@ export async function renderDecoding(result: DecodingResult): Promise<Report> {
     decodingProvenance(result, machines),
   ];
   const subtitle = `${result.technique.name} on ${result.decoder.name}, ${result.text.corpora.join(', ')}`;
-  return {
-    html: page(
-      result.name,
-      subtitle,
-      sections.filter((section) => section !== undefined),
-      footer(result.tandemVersion),
-    ),
-    figures: gallery.drawn,
-    perfetto,
-  };
+  return assembled(result, subtitle, sections, gallery, perfetto);
 }
 
 async function exitsSection(gallery: Gallery, result: DecodingResult): Promise<Section> {

@@ -1,10 +1,10 @@
 /** Puts a report together: figures drawn from the result, sections around them, one page. */
 import type { RunResult } from '../experiment/result.js';
 import type { Infeasible, SimulationResult } from '../simulator/types.js';
+import { assembled } from './assemble.js';
 import { curveCostsFigure } from './figures/curve-costs.js';
 import { curvesFigure } from './figures/curves.js';
 import { headsFigure } from './figures/heads.js';
-import { searchProgressFigure, searchTrialsFigure } from './figures/search.js';
 import { sparsityFigure } from './figures/sparsity.js';
 import { thresholdsFigure } from './figures/thresholds.js';
 import { tokenWidthsFigure } from './figures/token-widths.js';
@@ -13,7 +13,6 @@ import { trainingFigure } from './figures/training.js';
 import { widthSharesFigure } from './figures/width-shares.js';
 import { zerosFigure } from './figures/zeros.js';
 import { figureSection, Gallery } from './gallery.js';
-import type { HtmlValue } from './html.js';
 import { type DrawnFigure, footer, page, type Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible, withRatios } from './ratios.js';
@@ -27,6 +26,7 @@ import {
   remarksSection,
 } from './sections/evidence.js';
 import { machinesSection } from './sections/machines.js';
+import { searchSection } from './sections/search.js';
 import { machineTable, summarySection } from './sections/summary.js';
 
 export interface Report {
@@ -56,7 +56,10 @@ export async function renderReport(result: RunResult): Promise<Report> {
       thresholdsFigure(result),
       sparsityFigure(result),
     ]),
-    await searchSection(gallery, result),
+    await searchSection(
+      gallery,
+      searchesOf(result).map((searched) => ({ view: accuracyView(searched), table: searchTable(searched) })),
+    ),
     shapesSection(result),
     await machinesSection(gallery, machines, perfetto !== undefined, tracesNote(result)),
     constantsSection(machines),
@@ -65,16 +68,7 @@ export async function renderReport(result: RunResult): Promise<Report> {
     provenanceSection(result, machines),
   ];
   const subtitle = `${result.technique.name} on ${result.model.name}, ${result.data.name}`;
-  return {
-    html: page(
-      result.name,
-      subtitle,
-      sections.filter((section) => section !== undefined),
-      footer(result.tandemVersion),
-    ),
-    figures: gallery.drawn,
-    perfetto,
-  };
+  return assembled(result, subtitle, sections, gallery, perfetto);
 }
 
 /** A report of simulations alone; the first feasible machine is the reference. */
@@ -100,18 +94,6 @@ export async function renderSimulation(results: readonly (SimulationResult | Inf
     figures: gallery.drawn,
     perfetto,
   };
-}
-
-async function searchSection(gallery: Gallery, result: RunResult): Promise<Section | undefined> {
-  const searches = searchesOf(result);
-  if (searches.length === 0) return undefined;
-  const body: HtmlValue[] = [];
-  for (const searched of searches) {
-    body.push(searchTable(searched));
-    const view = accuracyView(searched);
-    body.push(...(await gallery.showAll([searchProgressFigure(view), searchTrialsFigure(view)])));
-  }
-  return { id: 'search', title: 'Search', body };
 }
 
 function shapesSection(result: RunResult): Section | undefined {

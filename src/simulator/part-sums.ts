@@ -10,19 +10,19 @@ export interface SummedPart<Activity> {
 }
 
 export class PartSums<Activity extends { readonly [Name in keyof Activity]: number }> {
-  readonly #parts = new Map<string, SummedPart<Activity>>();
+  readonly #parts = new Map<string, Sum<Activity>>();
 
   /** Counts and activities have the same names each time. */
   add({ layer, head, cycles, counts, activity }: SummedPart<Activity>): void {
     const key = `${layer}/${head ?? ''}`;
-    const before = this.#parts.get(key);
-    this.#parts.set(key, {
-      layer,
-      head,
-      cycles: (before?.cycles ?? 0) + cycles,
-      counts: summed(before?.counts, counts),
-      activity: summed(before?.activity, activity),
-    });
+    const sum = this.#parts.get(key);
+    if (sum === undefined) {
+      this.#parts.set(key, { layer, head, cycles, counts: { ...counts }, activity: { ...activity } });
+      return;
+    }
+    sum.cycles += cycles;
+    addTo(sum.counts, counts);
+    addTo(sum.activity, activity);
   }
 
   /** By layer and head. */
@@ -31,14 +31,16 @@ export class PartSums<Activity extends { readonly [Name in keyof Activity]: numb
   }
 }
 
-function summed<Numbers extends { readonly [Name in keyof Numbers]: number }>(
-  before: Numbers | undefined,
-  added: Numbers,
-): Numbers {
-  if (before === undefined) return added;
-  const sum = { ...before } as { -readonly [Name in keyof Numbers]: number };
-  for (const name of Object.keys(added) as (keyof Numbers)[]) sum[name] += added[name];
-  return sum as Numbers;
+type Mutable<Numbers> = { -readonly [Name in keyof Numbers]: Numbers[Name] };
+
+/** In place: one is added to for every head that is played. */
+interface Sum<Activity> extends Mutable<SummedPart<Activity>> {
+  readonly counts: Record<string, number>;
+  readonly activity: Mutable<Activity>;
+}
+
+function addTo<Numbers extends { [Name in keyof Numbers]: number }>(sum: Numbers, added: Readonly<Numbers>): void {
+  for (const name of Object.keys(added) as (keyof Numbers)[]) (sum[name] as number) += added[name];
 }
 
 /** How far a fast estimate is from what was replayed cycle by cycle. */

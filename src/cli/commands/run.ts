@@ -1,4 +1,6 @@
 import { Command } from 'commander';
+import type { RunResult } from '../../experiment/result.js';
+import type { TableFormat } from '../../report/tables.js';
 import type { CliContext } from '../context.js';
 import { decoderWidthsText } from '../decoder-widths-results.js';
 import { decodingText } from '../decoding-results.js';
@@ -13,27 +15,24 @@ export function runCommand(context: CliContext): Command {
     ),
   ).action(async (file: string | undefined, options: RunOptions) => {
     await inRunFolder(context, 'run', file, options, async (loaded, folder) => {
+      const running = { progress: context.progress, signal: context.signal };
+      const show = <Result extends Pick<RunResult, 'machines'>>(result: Result, text: ResultText<Result>) => {
+        context.progress.stop();
+        context.stdout.write(text(result, folder.path, options.format));
+        context.report(infeasibilities(result.machines), options.format);
+      };
       if (loaded.kind === 'decoding') {
         const { runDecoding } = await loadDecoding();
-        const result = await runDecoding(loaded, folder, { progress: context.progress, signal: context.signal });
-        context.progress.stop();
-        context.stdout.write(decodingText(result, folder.path, options.format));
-        context.report(infeasibilities(result.machines), options.format);
-        return;
+        return show(await runDecoding(loaded, folder, running), decodingText);
       }
       if (loaded.kind === 'decoder-widths') {
         const { runDecoderWidths } = await loadDecoderWidths();
-        const result = await runDecoderWidths(loaded, folder, { progress: context.progress, signal: context.signal });
-        context.progress.stop();
-        context.stdout.write(decoderWidthsText(result, folder.path, options.format));
-        context.report(infeasibilities(result.machines), options.format);
-        return;
+        return show(await runDecoderWidths(loaded, folder, running), decoderWidthsText);
       }
       const { runExperiment } = await loadPipeline();
-      const result = await runExperiment(loaded, folder, { progress: context.progress, signal: context.signal });
-      context.progress.stop();
-      context.stdout.write(runText(result, folder.path, options.format));
-      context.report(infeasibilities(result.machines), options.format);
+      show(await runExperiment(loaded, folder, running), runText);
     });
   });
 }
+
+type ResultText<Result> = (result: Result, folder: string, format: TableFormat) => string;
