@@ -24,7 +24,8 @@ const lost = (run) => {
   return `${mean(differences).toFixed(2)} ± ${error.toFixed(2)}`;
 };
 /** Largest loss that the examples that confirm leave possible, at the confidence asked for. */
-const confirmed = ({ chosen, confirmation }) => `${(100 * chosen.atMost).toFixed(2)} of ${confirmation.examples}`;
+const confirmed = ({ chosen, confirmation }) =>
+  `${(100 * chosen.confirmedAtMost).toFixed(2)} of ${confirmation.examples}`;
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const machine = (run, name) => run.machines.find((one) => one.name === name && one.feasible);
 const seconds = ({ cycles, clockHertz }) => cycles / clockHertz;

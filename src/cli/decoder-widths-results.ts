@@ -26,7 +26,7 @@ export function decoderWidthsText(result: DecoderWidthsResult, folder: string, f
       ? [
           [
             'confirmed',
-            `at most ${percent(search.chosen.atMost, 2)} more perplexity with ${plain(100 * search.confidence, 4)} % confidence on ` +
+            `at most ${percent(search.chosen.confirmedAtMost, 2)} more perplexity with ${plain(100 * search.confidence, 4)} % confidence on ` +
               `${count(search.confirmation.sequences)} sequences`,
           ] satisfies [string, string],
         ]

@@ -136,7 +136,7 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
 function searchFacts({ search }: RunResult): [string, string][] {
   if (!search) return [];
   const { chosen, confirmation, confidence } = search;
-  const lost = `at most ${plain(100 * chosen.atMost, 3)} points lost with ${plain(100 * confidence, 4)} % confidence`;
+  const lost = `at most ${plain(100 * chosen.confirmedAtMost, 3)} points lost with ${plain(100 * confidence, 4)} % confidence`;
   return [['confirmed', `${lost} on ${count(confirmation.examples)} validation examples`]];
 }
 

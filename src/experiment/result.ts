@@ -86,7 +86,7 @@ export interface SearchOutcome {
   readonly dimensions: readonly { readonly name: string; readonly values: readonly number[] }[];
   /** Where trials were measured; and other examples, where the chosen point was checked. */
   readonly calibration: { readonly examples: number; readonly baseline: number };
-  readonly confirmation: { readonly examples: number; readonly baseline: number };
+  readonly confirmation: { readonly examples: number; readonly baseline: number } & ConfirmationSteps;
   /** Cost of the point that changes the model least: all costs are relative to it. */
   readonly referenceCost: number;
   /** The first sampler is the one whose trials the choice comes from. */
@@ -98,10 +98,20 @@ export interface SearchOutcome {
     /** On the examples of the confirmation. */
     readonly confirmed: number;
     /** Upper end of the interval for the loss of accuracy that the confirmation shows, at `confidence`. */
-    readonly atMost: number;
-    /** Cheaper points that kept the budget where trials were measured; the dearest of them could not be confirmed. */
-    readonly unconfirmed: number;
+    readonly confirmedAtMost: number;
   };
+}
+
+/** Points that the confirmation tested, the dearest first; only the last one may have failed. */
+export interface ConfirmationSteps {
+  /** How many there were to test. */
+  readonly steps: number;
+  readonly tests: readonly {
+    /** Relative to `referenceCost`. */
+    readonly cost: number;
+    /** Upper end of the interval for what is lost, on the examples of the confirmation. */
+    readonly atMost: number;
+  }[];
 }
 
 export interface SearchTrial {
@@ -110,6 +120,8 @@ export interface SearchTrial {
   /** Relative to `referenceCost`. */
   readonly cost: number;
   readonly accuracy: number;
+  /** Upper end of the interval for the loss of accuracy, at `confidence`, on the same examples. */
+  readonly atMost: number;
 }
 
 /** Tokens of some texts and the bits that each got, layer by layer. */

@@ -12,7 +12,7 @@ import type { TraceRecord } from '../trace/types.js';
 import type { RunContext } from './api.js';
 import { type Assessment, always, assess, observing, pass } from './assess.js';
 import type { SearchSettings } from './comparison-schema.js';
-import { confirmInOrder, front } from './confirmation.js';
+import { type ConfirmationTest, confirmInOrder, stepsOfCost } from './confirmation.js';
 import type { ResolvedMachine } from './machines.js';
 import { largestLoss, pairedCounts } from './paired-loss.js';
 import type { EncodedSplit, Prepared } from './prepare.js';
@@ -42,10 +42,7 @@ export interface SearchRequest<Options = unknown> {
 }
 
 /** What one point costs, and how accurate the model is with it. */
-interface Measured {
-  readonly cost: number;
-  readonly accuracy: number;
-}
+type Measured = Omit<SearchTrial, 'point'>;
 
 /** Measurements by point, as a stopped search leaves them. */
 export type Judgements = readonly (readonly [string, Measured])[];
@@ -64,7 +61,7 @@ export async function searchOptions(
   const baselineOn = (split: EncodedSplit) => assess(graph, split, 'measuring baseline', experiment.runtime, context);
   const baselines = { calibration: await baselineOn(calibration), confirmation: await baselineOn(confirmation) };
   const least = baselines.calibration.metrics.accuracy! - settings.accuracyBudget - ROUNDING;
-  const judge = new Judge(request, space, calibration, prepared, experiment, stage, context);
+  const judge = new Judge(request, space, calibration, baselines.calibration, prepared, experiment, stage, context);
   const { accuracyBudget, confidence } = settings;
   try {
     const first = space.dimensions.map(() => 0);
@@ -78,13 +75,13 @@ export async function searchOptions(
       name,
       runs: runs.map(({ seed, trials }) => ({
         seed,
-        trials: trials.map((trial) => ({ ...trial, accuracy: judge.known(trial.point).accuracy })),
+        trials: trials.map((trial) => ({ ...judge.known(trial.point), ...trial })),
       })),
     }));
-    const found = searched[0]!.runs.flatMap((run) => run.trials).filter(({ accuracy }) => accuracy >= least);
-    const cheaper = front(found, ({ accuracy }) => accuracy).filter(({ cost }) => cost < 1);
-    const inOrder = [{ point: first, cost: 1, accuracy: reference.accuracy }, ...cheaper];
-    const chosen = await confirmed(inOrder, judge, { split: confirmation, baseline: baselines.confirmation }, request);
+    const kept = searched[0]!.runs.flatMap((run) => run.trials).filter(({ accuracy }) => accuracy >= least);
+    const inOrder = [{ point: first, ...reference, cost: 1 }, ...stepsOfCost(kept)];
+    const unseen = { split: confirmation, baseline: baselines.confirmation };
+    const { chosen, tests } = await confirmed(inOrder, judge, unseen, request);
     return {
       machine: request.machine.name,
       minimised: settings.minimise,
@@ -92,7 +89,12 @@ export async function searchOptions(
       confidence,
       dimensions: space.dimensions.map(({ name, values }) => ({ name, values })),
       calibration: { examples: calibration.ids.length, baseline: baselines.calibration.metrics.accuracy! },
-      confirmation: { examples: confirmation.ids.length, baseline: baselines.confirmation.metrics.accuracy! },
+      confirmation: {
+        examples: confirmation.ids.length,
+        baseline: baselines.confirmation.metrics.accuracy!,
+        steps: inOrder.length,
+        tests,
+      },
       referenceCost: reference.cost,
       samplers: searched,
       chosen,
@@ -103,9 +105,12 @@ export async function searchOptions(
 }
 
 /** Some are left to confirm on: see `requireConfirmable`. */
-function divided({ ids, labels }: EncodedSplit, { settings: { calibration } }: SearchRequest) {
+function divided({ ids, labels }: EncodedSplit, { settings: { calibration, costSequences } }: SearchRequest) {
   const part = (from: number, to?: number) => ({ ids: ids.slice(from, to), labels: labels.slice(from, to) });
-  return { calibration: part(0, calibration), confirmation: costedFirst(part(calibration), 0) };
+  return {
+    calibration: costedFirst(part(0, calibration), costSequences),
+    confirmation: costedFirst(part(calibration), 0),
+  };
 }
 
 /** Differences of accuracies, which are multiples of 1 / examples, are off by this at most. */
@@ -116,7 +121,7 @@ async function confirmed(
   judge: Judge,
   { split, baseline }: { readonly split: EncodedSplit; readonly baseline: Assessment },
   { settings, place, technique }: SearchRequest,
-): Promise<SearchOutcome['chosen']> {
+): Promise<{ readonly chosen: SearchOutcome['chosen']; readonly tests: readonly ConfirmationTest[] }> {
   const { accuracyBudget: loss, confidence } = settings;
   const task = judge.context.progress.task(`confirming ${technique.name}`, inOrder.length, 'points');
   let done = 0;
@@ -126,12 +131,12 @@ async function confirmed(
     const counts = pairedCounts(split.labels, baseline.predicted, predicted);
     return { counts, atMost: largestLoss(counts, confidence) };
   };
-  const passed = await confirmInOrder(inOrder, loss, compare);
+  const { passed, tests } = await confirmInOrder(inOrder, loss, compare);
   task.end();
   if (passed) {
     const { counts, atMost } = passed.found;
     const accuracy = baseline.metrics.accuracy! - (counts.lost - counts.gained) / counts.examples;
-    return { ...passed.trial, confirmed: accuracy, atMost, unconfirmed: passed.cheaper };
+    return { chosen: { ...passed.trial, confirmed: accuracy, confirmedAtMost: atMost }, tests };
   }
   throw new TandemError(
     'TANDEM_TARGET_UNREACHABLE',
@@ -148,20 +153,19 @@ async function confirmed(
 /** Measures points of a space, each of them once. */
 class Judge {
   readonly #known: Map<string, Measured>;
-  readonly #split: EncodedSplit;
   #open: { readonly graph: Graph; readonly session: Session } | undefined;
 
   constructor(
     readonly request: SearchRequest,
     readonly space: OptionsSpace<unknown>,
-    split: EncodedSplit,
+    readonly split: EncodedSplit,
+    readonly baseline: Assessment,
     readonly prepared: Prepared,
     readonly experiment: Experiment,
     readonly stage: Stage<Judgements>,
     readonly context: RunContext,
   ) {
     this.#known = new Map(stage.saved ?? []);
-    this.#split = costedFirst(split, request.settings.costSequences);
   }
 
   known(point: Point): Measured {
@@ -171,11 +175,17 @@ class Judge {
   async measure(point: Point): Promise<Measured> {
     const found = this.#known.get(point.join());
     if (found) return found;
+    const { split, baseline } = this;
+    const { costSequences, confidence } = this.request.settings;
     const rewrite = this.space.rewrite(point);
     const records: TraceRecord[] = [];
-    const sequences = Math.min(this.request.settings.costSequences, this.#split.ids.length);
-    const { metrics } = await this.#pass(rewrite, this.#split, { sequences, records });
-    const measured = { accuracy: metrics.accuracy!, cost: await this.#cost(rewrite, records, sequences) };
+    const sequences = Math.min(costSequences, split.ids.length);
+    const { metrics, predicted } = await this.#pass(rewrite, split, { sequences, records });
+    const measured = {
+      cost: await this.#cost(rewrite, records, sequences),
+      accuracy: metrics.accuracy!,
+      atMost: largestLoss(pairedCounts(split.labels, baseline.predicted, predicted), confidence),
+    };
     this.#known.set(point.join(), measured);
     if (this.#known.size % SAVED_EVERY === 0) await this.stage.save([...this.#known], {});
     return measured;

@@ -1,7 +1,7 @@
 /** A search as figures and tables show it, whatever quality it keeps. */
 import type { DecoderWidthsResult, WidthsSearch } from '../experiment/decoder-widths/result.js';
-import type { RunResult, SearchOutcome } from '../experiment/result.js';
-import { count, percent, significant } from './format.js';
+import type { ConfirmationSteps, RunResult, SearchOutcome } from '../experiment/result.js';
+import { count, percent, plain, significant } from './format.js';
 import { techniqueNames } from './techniques.js';
 
 export interface SearchView {
@@ -18,6 +18,12 @@ export interface SearchView {
   readonly budget: string;
   /** "256 validation examples" */
   readonly calibration: string;
+  /** On the examples that the trials have not seen. */
+  readonly confirmation: ConfirmationSteps;
+  /** "0.52 points" */
+  readonly lost: (share: number) => string;
+  /** The largest share that may be lost. */
+  readonly mayLose: number;
   /** Up to, or from, which quality the budget is kept. */
   readonly bound: number;
   readonly keptAbove: boolean;
@@ -57,7 +63,7 @@ export function searchesOf(result: Pick<RunResult, 'technique' | 'search' | 'riv
 const ROUNDING = 1e-9;
 
 export function accuracyView({ technique, search }: Searched): SearchView {
-  const { machine, minimised, accuracyBudget, calibration, samplers, chosen } = search;
+  const { machine, minimised, accuracyBudget, calibration, confirmation, samplers, chosen } = search;
   const bound = calibration.baseline - accuracyBudget;
   return {
     technique,
@@ -72,6 +78,9 @@ export function accuracyView({ technique, search }: Searched): SearchView {
     measure: 'accuracy',
     budget: `accuracy budget of ${percent(accuracyBudget)}`,
     calibration: `${count(calibration.examples)} validation examples`,
+    confirmation,
+    lost: (share) => `${plain(100 * share, 2)} points`,
+    mayLose: accuracyBudget,
     bound,
     keptAbove: true,
     text: (accuracy) => percent(accuracy),
@@ -92,7 +101,7 @@ export const widthsSearchesOf = ({ technique, search, rivals }: DecoderWidthsRes
   );
 
 export function perplexityView({ technique, search }: WidthsSearched): SearchView {
-  const { machine, minimised, perplexityBudget, calibration, samplers, chosen } = search;
+  const { machine, minimised, perplexityBudget, calibration, confirmation, samplers, chosen } = search;
   const bound = calibration.baseline * (1 + perplexityBudget);
   return {
     technique,
@@ -107,6 +116,9 @@ export function perplexityView({ technique, search }: WidthsSearched): SearchVie
     measure: 'perplexity',
     budget: `perplexity budget of ${percent(perplexityBudget)}`,
     calibration: `${count(calibration.sequences)} validation sequences`,
+    confirmation,
+    lost: (share) => percent(share, 2),
+    mayLose: perplexityBudget,
     bound,
     keptAbove: false,
     text: (perplexity) => significant(perplexity, 4),

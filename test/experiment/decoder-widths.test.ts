@@ -91,8 +91,9 @@ describe('a run', () => {
   it('chooses a point that keeps the budget in calibration, and at worst in confirmation too', () => {
     const { chosen, calibration, confirmation, perplexityBudget, samplers } = result.search!;
     expect(calibration.sequences + confirmation.sequences).toBe(12);
-    expect(chosen.atMost).toBeLessThanOrEqual(perplexityBudget);
-    expect(chosen.confirmed / confirmation.baseline - 1).toBeLessThanOrEqual(chosen.atMost + 1e-9);
+    expect(chosen.confirmedAtMost).toBeLessThanOrEqual(perplexityBudget);
+    expect(chosen.confirmed / confirmation.baseline - 1).toBeLessThanOrEqual(chosen.confirmedAtMost + 1e-9);
+    expect(confirmation.tests.filter(({ atMost }) => atMost <= perplexityBudget).at(-1)!.cost).toBe(chosen.cost);
     if (chosen.cost < 1) expect(chosen.perplexity / calibration.baseline - 1).toBeLessThanOrEqual(perplexityBudget);
     expect(samplers.map(({ name, runs }) => [name, runs.map(({ seed }) => seed)])).toEqual([
       ['greedy', [3, 4]],

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { describe, expect, it } from 'vitest';
-import { confirmInOrder, front } from '../../src/experiment/confirmation.js';
+import { confirmInOrder, stepsOfCost } from '../../src/experiment/confirmation.js';
 import { largestLoss, type PairedCounts, pairedCounts, scoreStatistic } from '../../src/experiment/paired-loss.js';
 
 const counts = fc
@@ -81,44 +81,55 @@ describe('the loss of accuracy on the same examples', () => {
 const trials = fc.array(
   fc.record({
     point: fc.tuple(fc.nat(1000)),
-    cost: fc.integer({ min: 1, max: 30 }).map((cost) => cost / 30),
-    accuracy: fc.integer({ min: 0, max: 20 }).map((right) => right / 20),
+    cost: fc.integer({ min: 1, max: 600 }).map((cost) => cost / 500),
+    atMost: fc.integer({ min: 0, max: 20 }).map((lost) => lost / 20),
   }),
-  { minLength: 1, maxLength: 20 },
+  { minLength: 1, maxLength: 40 },
 );
 
 describe('the points of a search that are confirmed', () => {
-  it('are those that no other equals in cost and accuracy, the dearest first', () => {
+  it('fall in cost, and leave no trial that is safer and costs as much within a step of three tenths', () => {
     fc.assert(
       fc.property(trials, (all) => {
-        const found = front(all, ({ accuracy }) => accuracy);
-        for (const one of all) {
-          expect(found.some(({ cost, accuracy }) => cost <= one.cost && accuracy >= one.accuracy)).toBe(true);
+        const steps = stepsOfCost(all);
+        for (const [at, { cost }] of steps.slice(1).entries()) expect(cost).toBeLessThan(steps[at]!.cost);
+        for (const trial of all.filter(({ cost }) => cost < 1)) {
+          const near = steps.filter(({ cost }) => cost / trial.cost > 0.7 && trial.cost / cost > 0.7);
+          expect(near.some(({ atMost }) => atMost <= trial.atMost)).toBe(true);
         }
-        for (const [at, { cost, accuracy }] of found.slice(1).entries()) {
-          expect(cost).toBeLessThan(found[at]!.cost);
-          expect(accuracy).toBeLessThan(found[at]!.accuracy);
-        }
+        expect(steps.every((step) => all.includes(step) && step.cost < 1)).toBe(true);
       }),
     );
   });
 
+  it('are as few as the steps of cost: two between 1 and a half', () => {
+    const costs = Array.from({ length: 50 }, (_, at) => 0.5 + at / 100);
+    expect(stepsOfCost(costs.map((cost) => ({ cost, atMost: 1 - cost })))).toHaveLength(2);
+  });
+
+  it('are the cheaper ones where several are as safe', () => {
+    expect(stepsOfCost([0.9, 0.8, 0.85].map((cost) => ({ cost, atMost: 0.001 })))).toEqual([
+      { cost: 0.8, atMost: 0.001 },
+    ]);
+  });
+
   it('end before the first that fails, however good the later ones look', async () => {
-    const points = [0, 1, 2, 3].map((at) => ({ point: [at], cost: 1 / (at + 1), accuracy: 0.9 }));
+    const points = [0, 1, 2, 3].map((at) => ({ point: [at], cost: 1 / (at + 1) }));
     const lost = [0, 2, 30, 0];
-    const seen: number[] = [];
-    const compare = async ({ point: [at] }: (typeof points)[number]) => {
-      seen.push(at!);
-      return { atMost: largestLoss({ examples: 1000, lost: lost[at!]!, gained: 0 }, 0.95) };
-    };
-    const passed = await confirmInOrder(points, 0.01, compare);
-    expect(passed).toMatchObject({ trial: points[1], cheaper: 2 });
+    const compare = async ({ point: [at] }: (typeof points)[number]) => ({
+      atMost: largestLoss({ examples: 1000, lost: lost[at!]!, gained: 0 }, 0.95),
+    });
+    const { passed, tests } = await confirmInOrder(points, 0.01, compare);
+    expect(passed!.trial).toBe(points[1]);
     expect(passed!.found.atMost).toBeLessThanOrEqual(0.01);
-    expect(seen).toEqual([0, 1, 2]);
+    expect(tests.map(({ cost }) => cost)).toEqual([1, 1 / 2, 1 / 3]);
+    expect(tests[2]!.atMost).toBeGreaterThan(0.01);
   });
 
   it('are none where the first fails', async () => {
     const compare = async () => ({ atMost: largestLoss({ examples: 50, lost: 0, gained: 0 }, 0.95) });
-    expect(await confirmInOrder([0, 1], 0.01, compare)).toBeUndefined();
+    const { passed, tests } = await confirmInOrder([{ cost: 1 }, { cost: 0.5 }], 0.01, compare);
+    expect(passed).toBeUndefined();
+    expect(tests).toHaveLength(1);
   });
 });

@@ -76,13 +76,19 @@ describe('a run with a search, a rival, and shapes', () => {
     expect(calibration.examples + confirmation.examples).toBe(result.data.validation);
     expect(chosen.accuracy).toBeGreaterThanOrEqual(calibration.baseline - accuracyBudget - 1e-9);
     expect(chosen.confirmed).toBeGreaterThanOrEqual(confirmation.baseline - accuracyBudget - 1e-9);
-    expect(chosen.atMost).toBeLessThanOrEqual(accuracyBudget);
-    expect(chosen.atMost).toBeGreaterThanOrEqual(confirmation.baseline - chosen.confirmed - 1e-6);
-    const kept = search.samplers[0]!.runs.flatMap(({ trials }) => trials).filter(
-      ({ accuracy }) => accuracy >= calibration.baseline - accuracyBudget - 1e-9,
-    );
-    const cheaper = new Set(kept.filter(({ cost }) => cost < chosen.cost).map(({ point }) => point.join()));
-    expect(cheaper.size).toBeGreaterThanOrEqual(chosen.unconfirmed);
+    expect(chosen.confirmedAtMost).toBeLessThanOrEqual(accuracyBudget);
+    expect(chosen.confirmedAtMost).toBeGreaterThanOrEqual(confirmation.baseline - chosen.confirmed - 1e-6);
+    expect(chosen.atMost).toBeGreaterThanOrEqual(calibration.baseline - chosen.accuracy - 1e-6);
+  });
+
+  test('says what was tested: from the point that changes least on, and the chosen one is the last that passed', () => {
+    const { chosen, confirmation, accuracyBudget } = search;
+    const { tests, steps } = confirmation;
+    expect(tests[0]!.cost).toBe(1);
+    const passed = tests.filter(({ atMost }) => atMost <= accuracyBudget);
+    expect(tests.slice(0, passed.length)).toEqual(passed);
+    expect(passed.at(-1)).toEqual({ cost: chosen.cost, atMost: chosen.confirmedAtMost });
+    expect(tests.length === steps || tests.length === passed.length + 1).toBe(true);
   });
 
   test('goes on with the options that were found', () => {

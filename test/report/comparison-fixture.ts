@@ -2,7 +2,12 @@
 import type { RunResult, SearchOutcome } from '../../src/experiment/result.js';
 import { runResult } from './fixture.js';
 
-const trial = (index: number, cost: number, accuracy: number) => ({ point: [index], cost, accuracy });
+const trial = (index: number, cost: number, accuracy: number) => ({
+  point: [index],
+  cost,
+  accuracy,
+  atMost: 0.95 - accuracy,
+});
 
 export const search: SearchOutcome = {
   machine: 'vssa',
@@ -11,7 +16,16 @@ export const search: SearchOutcome = {
   confidence: 0.95,
   dimensions: [{ name: 'layer 1, <kept>', values: [1, 0.5, 0.25] }],
   calibration: { examples: 100, baseline: 0.9 },
-  confirmation: { examples: 200, baseline: 0.88 },
+  confirmation: {
+    examples: 200,
+    baseline: 0.88,
+    steps: 5,
+    tests: [
+      { cost: 1, atMost: 0.002 },
+      { cost: 0.5, atMost: 0.0097 },
+      { cost: 0.3, atMost: 0.0123 },
+    ],
+  },
   referenceCost: 1e6,
   samplers: [
     {
@@ -23,7 +37,7 @@ export const search: SearchOutcome = {
     },
     { name: 'random', runs: [{ seed: 1, trials: [trial(1, 0.5, 0.89)] }] },
   ],
-  chosen: { ...trial(1, 0.5, 0.89), confirmed: 0.875, atMost: 0.0097, unconfirmed: 3 },
+  chosen: { ...trial(1, 0.5, 0.89), confirmed: 0.875, confirmedAtMost: 0.0097 },
 };
 
 /** `text` changes every name and text that others chose. */

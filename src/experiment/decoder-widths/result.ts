@@ -1,6 +1,6 @@
 /** What an experiment on a decoder's widths writes to result.json. `schemaVersion` rises with any incompatible change. */
 import type { DecodingResult } from '../decoding/result.js';
-import type { MachineOutcome, SearchOutcome, TokenWidthsExample, WidthShares } from '../result.js';
+import type { ConfirmationSteps, MachineOutcome, SearchOutcome, TokenWidthsExample, WidthShares } from '../result.js';
 
 export const DECODER_WIDTHS_SCHEMA_VERSION = 1;
 
@@ -26,6 +26,8 @@ export interface WidthsTrial {
   readonly cost: number;
   /** On the sequences that calibrate. */
   readonly perplexity: number;
+  /** Upper end of the interval for the share of perplexity lost there, at `confidence`. */
+  readonly atMost: number;
 }
 
 /** As `SearchOutcome`, with perplexities in place of accuracies. */
@@ -34,7 +36,7 @@ export interface WidthsSearch
   /** Share of the perplexity that may be lost. */
   readonly perplexityBudget: number;
   readonly calibration: { readonly sequences: number; readonly baseline: number };
-  readonly confirmation: { readonly sequences: number; readonly baseline: number };
+  readonly confirmation: { readonly sequences: number; readonly baseline: number } & ConfirmationSteps;
   readonly samplers: readonly {
     readonly name: string;
     readonly runs: readonly { readonly seed: number; readonly trials: readonly WidthsTrial[] }[];
@@ -43,9 +45,7 @@ export interface WidthsSearch
     /** Perplexity on the sequences that confirm. */
     readonly confirmed: number;
     /** Upper end of the interval for the share of perplexity lost there, at `confidence`. */
-    readonly atMost: number;
-    /** Cheaper points that kept the budget where trials were measured; the dearest of them could not be confirmed. */
-    readonly unconfirmed: number;
+    readonly confirmedAtMost: number;
   };
 }
 

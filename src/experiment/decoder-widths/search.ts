@@ -7,7 +7,7 @@ import type { Point } from '../../search/types.js';
 import type { InferenceRewrite, OptionsSpace } from '../../techniques/types.js';
 import type { TraceRecord } from '../../trace/types.js';
 import type { RunContext } from '../api.js';
-import { confirmInOrder, front } from '../confirmation.js';
+import { type ConfirmationTest, confirmInOrder, stepsOfCost } from '../confirmation.js';
 import type { PreparedDecoding } from '../decoding/prepare.js';
 import type { HeldOut } from '../decoding/profile.js';
 import { decoderHeader } from '../decoding/trace.js';
@@ -23,10 +23,7 @@ import { type PerplexitySearch, TECHNIQUE } from './schema.js';
 /** Judgements between two saves of an unfinished search. */
 const SAVED_EVERY = 10;
 
-interface Measured {
-  readonly cost: number;
-  readonly perplexity: number;
-}
+type Measured = Omit<WidthsTrial, 'point'>;
 
 /** Measurements by point, as a stopped search leaves them. */
 export type Judgements = readonly (readonly [string, Measured])[];
@@ -56,7 +53,7 @@ export async function searchWidths(
   const { calibration, confirmation } = divided(request);
   const base = await baseline.losses(calibration, { label: 'measuring baseline' }, context);
   const least = perplexityOf(base);
-  const judge = new Judge(request, calibration, stage, context);
+  const judge = new Judge(request, calibration, base, stage, context);
   const first = space.dimensions.map(() => 0);
   const reference = await judge.measure(first);
   const samplers = await sampled(
@@ -76,16 +73,14 @@ export async function searchWidths(
     name,
     runs: runs.map(({ seed, trials }) => ({
       seed,
-      trials: trials.map((trial): WidthsTrial => ({ ...trial, perplexity: judge.known(trial.point).perplexity })),
+      trials: trials.map((trial): WidthsTrial => ({ ...judge.known(trial.point), ...trial })),
     })),
   }));
   const found = tried[0]!.runs.flatMap(({ trials }) => trials);
-  const kept = found.filter(({ cost, perplexity }) => cost < 1 && perplexity / least - 1 <= budget);
-  const inOrder = [
-    { point: first, cost: 1, perplexity: reference.perplexity },
-    ...front(kept, ({ perplexity }) => -perplexity),
-  ];
+  const kept = found.filter(({ perplexity }) => perplexity / least - 1 <= budget);
+  const inOrder = [{ point: first, ...reference, cost: 1 }, ...stepsOfCost(kept)];
   const unseen = await baseline.losses(confirmation, { label: 'measuring baseline' }, context);
+  const { chosen, tests } = await confirmed(inOrder, { held: confirmation, before: unseen }, judge, request);
   return {
     machine: machine.name,
     minimised: settings.minimise,
@@ -93,10 +88,15 @@ export async function searchWidths(
     perplexityBudget: budget,
     dimensions: space.dimensions.map(({ name, values }) => ({ name, values })),
     calibration: { sequences: calibration.sequences.length, baseline: least },
-    confirmation: { sequences: confirmation.sequences.length, baseline: perplexityOf(unseen) },
+    confirmation: {
+      sequences: confirmation.sequences.length,
+      baseline: perplexityOf(unseen),
+      steps: inOrder.length,
+      tests,
+    },
     referenceCost: reference.cost,
     samplers: tried,
-    chosen: await confirmed(inOrder, { held: confirmation, before: unseen }, judge, request),
+    chosen,
   };
 }
 
@@ -124,12 +124,15 @@ async function confirmed(
   { held, before }: { readonly held: HeldOut; readonly before: Losses },
   judge: Judge,
   { settings: { perplexityBudget, confidence }, place }: WidthsSearchRequest,
-): Promise<WidthsSearch['chosen']> {
-  const passed = await confirmInOrder(inOrder, perplexityBudget, async ({ point }) => {
+): Promise<{ readonly chosen: WidthsSearch['chosen']; readonly tests: readonly ConfirmationTest[] }> {
+  const { passed, tests } = await confirmInOrder(inOrder, perplexityBudget, async ({ point }) => {
     const after = await judge.losses(point, held, `confirming ${TECHNIQUE}`);
-    return { confirmed: perplexityOf(after), atMost: largestPerplexityLoss(before, after, confidence) };
+    return { perplexity: perplexityOf(after), atMost: largestPerplexityLoss(before, after, confidence) };
   });
-  if (passed) return { ...passed.trial, ...passed.found, unconfirmed: passed.cheaper };
+  if (passed) {
+    const { perplexity, atMost } = passed.found;
+    return { chosen: { ...passed.trial, confirmed: perplexity, confirmedAtMost: atMost }, tests };
+  }
   throw new TandemError(
     'TANDEM_TARGET_UNREACHABLE',
     `${held.sequences.length} sequences do not show with ${Number((100 * confidence).toPrecision(4))} % confidence that even the widest tokens keep the budget.`,
@@ -147,6 +150,8 @@ class Judge {
   constructor(
     readonly request: WidthsSearchRequest,
     readonly calibration: HeldOut,
+    /** Of the decoder as it is, on that text. */
+    readonly baseline: Losses,
     readonly stage: Stage<Judgements>,
     readonly context: RunContext,
   ) {
@@ -168,7 +173,11 @@ class Judge {
     });
     const quiet = { ...this.context, progress: silentProgress };
     const losses = await adapted.losses(this.calibration, { label: '', feeds: rewrite.feeds, observed }, quiet);
-    const measured = { perplexity: perplexityOf(losses), cost: await this.#cost(rewrite, records) };
+    const measured = {
+      cost: await this.#cost(rewrite, records),
+      perplexity: perplexityOf(losses),
+      atMost: largestPerplexityLoss(this.baseline, losses, settings.confidence),
+    };
     this.#known.set(point.join(), measured);
     if (this.#known.size % SAVED_EVERY === 0) await this.stage.save([...this.#known], {});
     return measured;

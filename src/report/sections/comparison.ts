@@ -21,12 +21,11 @@ export function searchTable({ technique, search }: Searched): Html {
       `accuracy on ${count(confirmation.examples)} other validation examples`,
       `${percent(chosen.confirmed, 2)} (${points(chosen.confirmed - confirmation.baseline)})`,
     ],
-    [`at worst there, with ${plain(100 * confidence, 4)} % confidence`, points(-chosen.atMost)],
-    ['cheaper points that kept the budget in calibration and were not confirmed', count(chosen.unconfirmed)],
+    [`at worst there, with ${plain(100 * confidence, 4)} % confidence`, points(-chosen.confirmedAtMost)],
   ] as const;
   return choicesTable(
     `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
-      `${percent(accuracyBudget)} of accuracy against the baseline, confirmed from the safest on. Shares are of what the layer before left.`,
+      `${percent(accuracyBudget)} of accuracy against the baseline, confirmed from the dearest on. Shares are of what the layer before left.`,
     { dimensions, chosen },
     facts,
   );

@@ -106,7 +106,7 @@ export function widthsSearchTable({ technique, search }: WidthsSearched): Html {
     `${significant(perplexity, 4)} (${change(perplexity / baseline - 1)})`;
   return choicesTable(
     `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
-      `${percent(perplexityBudget)} of perplexity, confirmed from the safest on. Shares are of what the layer before left.`,
+      `${percent(perplexityBudget)} of perplexity, confirmed from the dearest on. Shares are of what the layer before left.`,
     search,
     [
       [`relative ${costName(search)}`, plain(chosen.cost)],
@@ -118,8 +118,7 @@ export function widthsSearchTable({ technique, search }: WidthsSearched): Html {
         `perplexity on ${count(confirmation.sequences)} other validation sequences`,
         on(chosen.confirmed, confirmation.baseline),
       ],
-      [`more at most there, with ${plain(100 * confidence, 4)} % confidence`, percent(chosen.atMost, 2)],
-      ['cheaper points that kept the budget in calibration and were not confirmed', count(chosen.unconfirmed)],
+      [`more at most there, with ${plain(100 * confidence, 4)} % confidence`, percent(chosen.confirmedAtMost, 2)],
     ],
   );
 }
