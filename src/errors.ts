@@ -12,6 +12,10 @@ export const ERROR_CODES = {
     exit: 2,
     summary: 'No model, data set, corpus, technique, machine, preset or transformer has this name.',
   },
+  TANDEM_PROMPT_INVALID: {
+    exit: 2,
+    summary: 'A prompt is empty, does not fit into the context, or is not text.',
+  },
   TANDEM_FILE_NOT_FOUND: { exit: 2, summary: 'A file or folder that was named does not exist.' },
   TANDEM_PACKAGE_MISSING: { exit: 2, summary: 'A package that carries a model or data is not installed.' },
   TANDEM_RUN_EXISTS: { exit: 2, summary: 'The folder for a run already holds something.' },
@@ -21,10 +25,6 @@ export const ERROR_CODES = {
   TANDEM_OPERATOR_UNKNOWN: { exit: 1, summary: 'ONNX Runtime does not know an operator of the graph.' },
   TANDEM_GRAPH_REJECTED: { exit: 1, summary: 'ONNX Runtime does not accept a graph.' },
   TANDEM_FEED_INVALID: { exit: 1, summary: 'What a run feeds or fetches does not fit the graph.' },
-  TANDEM_PROMPT_INVALID: {
-    exit: 1,
-    summary: 'A prompt is empty, does not fit into the context, or is not text.',
-  },
   TANDEM_RUN_FAILED: { exit: 1, summary: 'ONNX Runtime failed while it ran a graph.' },
   TANDEM_LOSS_NOT_FINITE: { exit: 1, summary: 'The loss or its gradient became NaN or infinite in training.' },
   TANDEM_ABORTED: { exit: 1, summary: 'A run was stopped before its end.' },

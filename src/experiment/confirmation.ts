@@ -44,6 +44,9 @@ export interface Confirmed<Trial, Comparison> {
   readonly tests: readonly ConfirmationTest[];
 }
 
+/** "95 % confidence" */
+export const sureness = (confidence: number): string => `${Number((100 * confidence).toPrecision(4))} % confidence`;
+
 /** Tests trials, in their order, up to the first that may lose more than the budget. */
 export async function confirmInOrder<Trial extends { readonly cost: number }, Comparison extends { atMost: number }>(
   trials: readonly Trial[],

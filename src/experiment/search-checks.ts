@@ -4,6 +4,7 @@ import type { Graph } from '../graph/types.js';
 import { techniques } from '../techniques/registry.js';
 import type { Technique } from '../techniques/types.js';
 import type { SearchSettings } from './comparison-schema.js';
+import { sureness } from './confirmation.js';
 import type { LoadedExperiment } from './load.js';
 import { playsInference, type ResolvedMachine } from './machines.js';
 import { optionsOf } from './named-options.js';
@@ -50,7 +51,7 @@ function requireExamples(settings: SearchSettings | undefined, place: string, ex
   }
   if (largestLoss({ examples: left, lost: 0, gained: 0 }, confidence) <= accuracyBudget) return;
   throw invalid(
-    `Validation examples left to confirm on: ${left}. Even without a single difference they cannot show with ${Number((100 * confidence).toPrecision(4))} % confidence that a share of at most ${accuracyBudget} is lost.`,
+    `Validation examples left to confirm on: ${left}. Even without a single difference they cannot show with ${sureness(confidence)} that a share of at most ${accuracyBudget} is lost.`,
   );
 }
 

@@ -12,7 +12,7 @@ import type { TraceRecord } from '../trace/types.js';
 import type { RunContext } from './api.js';
 import { type Assessment, always, assess, observing, pass } from './assess.js';
 import type { SearchSettings } from './comparison-schema.js';
-import { type ConfirmationTest, confirmInOrder, stepsOfCost } from './confirmation.js';
+import { type ConfirmationTest, confirmInOrder, stepsOfCost, sureness } from './confirmation.js';
 import type { ResolvedMachine } from './machines.js';
 import { largestLoss, pairedCounts } from './paired-loss.js';
 import type { EncodedSplit, Prepared } from './prepare.js';
@@ -140,7 +140,7 @@ async function confirmed(
   }
   throw new TandemError(
     'TANDEM_TARGET_UNREACHABLE',
-    `Examples that confirm: ${split.ids.length}. They do not show with ${Number((100 * confidence).toPrecision(4))} % confidence that even the options of ${
+    `Examples that confirm: ${split.ids.length}. They do not show with ${sureness(confidence)} that even the options of ${
       technique.name
     } that change the model least lose at most ${100 * loss} points of accuracy.`,
     {

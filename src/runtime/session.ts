@@ -49,7 +49,7 @@ export class Session {
         intraOpNumThreads: options.threads ?? availableParallelism(),
         graphOptimizationLevel: 'all',
         logSeverityLevel: FATAL,
-        ...(options.spinning === false && { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
+        ...(options.takesTurns && { extra: { session: { force_spinning_stop: '1' } } }),
       });
       return new Session(handle, graph, defaults);
     } catch (cause) {

@@ -9,10 +9,10 @@ export interface RuntimeOptions {
   /** Intra-operator threads; default: all cores. */
   readonly threads?: number;
   /**
-   * Whether threads wait for work actively; default true. Where many sessions take turns, threads of those that have just
-   * run keep the cores from those that run.
+   * Sessions that take turns: threads, which wait for work actively during a run, stop at its end instead of keeping the cores from the
+   * session that runs next. Default false.
    */
-  readonly spinning?: boolean;
+  readonly takesTurns?: boolean;
 }
 
 /** Parameters that share optimiser settings. The first group whose pattern matches a parameter's name takes it. */

@@ -30,7 +30,7 @@ export const eyeriss: Machine<EyerissConfig> = {
   decodes: true,
   sizing: eyerissSizing,
   async simulate(config, workload, options) {
-    const run = new Run(config);
+    const run = new Run(config, workload.kind === 'trace' && isDecoding(workload.header));
     await playWorkload(run, workload, options);
     return run.misfit
       ? { feasible: false, name: options.name, machine: NAME, ...run.misfit }
@@ -48,7 +48,6 @@ async function playWorkload(run: Run, workload: Workload, options: SimulationOpt
     }
   } else if (workload.kind === 'trace') {
     const attention = new DenseAttention(workload.header, run.config.headWidth);
-    run.decodes(isDecoding(workload.header));
     await playRecords(workload.records, options, (record) => attention.add(record));
     for (const { layer, products } of attention.finish()) {
       signal?.throwIfAborted();
@@ -65,15 +64,14 @@ class Run {
   readonly #found = new Map<string, Found | undefined>();
   readonly #parts = new Map<string, PartActivity>();
   readonly #weights: { readonly dram: number };
-  #decoding = false;
   misfit: Pick<Infeasible, 'resource' | 'demand' | 'bound' | 'unit' | 'levers'> | undefined;
 
-  constructor(readonly config: EyerissConfig) {
+  /** @param decoding whether one row of queries is multiplied at a time */
+  constructor(
+    readonly config: EyerissConfig,
+    readonly decoding: boolean,
+  ) {
     this.#weights = { dram: dramPerMac(config) };
-  }
-
-  decodes(decoding: boolean): void {
-    this.#decoding = decoding;
   }
 
   /** Plays equal products one after the other; `key` tells parts apart. */
@@ -159,7 +157,7 @@ class Run {
     ];
     if (trace)
       remarks.push(
-        this.#decoding
+        this.decoding
           ? 'Decoding step by step: the attention of each step’s own token to all that it sees, removed ones included.'
           : 'Attention of all tokens of each sequence, removed ones included; a causal mask saves nothing.',
       );

@@ -7,7 +7,7 @@ import type { Point } from '../../search/types.js';
 import type { InferenceRewrite, OptionsSpace } from '../../techniques/types.js';
 import type { TraceRecord } from '../../trace/types.js';
 import type { RunContext } from '../api.js';
-import { type ConfirmationTest, confirmInOrder, stepsOfCost } from '../confirmation.js';
+import { type ConfirmationTest, confirmInOrder, stepsOfCost, sureness } from '../confirmation.js';
 import type { PreparedDecoding } from '../decoding/prepare.js';
 import type { HeldOut } from '../decoding/profile.js';
 import { decoderHeader } from '../decoding/trace.js';
@@ -135,7 +135,7 @@ async function confirmed(
   }
   throw new TandemError(
     'TANDEM_TARGET_UNREACHABLE',
-    `${held.sequences.length} sequences do not show with ${Number((100 * confidence).toPrecision(4))} % confidence that even the widest tokens keep the budget.`,
+    `${held.sequences.length} sequences do not show with ${sureness(confidence)} that even the widest tokens keep the budget.`,
     {
       place: `${place}.perplexityBudget`,
       remedy: `Allow a larger loss, look at more text (text.sequences), or ask for less confidence (${place}.confidence).`,

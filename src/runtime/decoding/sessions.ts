@@ -40,7 +40,7 @@ export class DecoderSessions {
   ) {}
 
   static async create(stages: DecoderStages, { stops, ...options }: DecoderOptions = {}): Promise<DecoderSessions> {
-    const create = (graph: Graph) => Session.create(graph, { ...options, spinning: false });
+    const create = (graph: Graph) => Session.create(graph, { ...options, takesTurns: true });
     const spans = spansOf(stages, stops);
     const layers: Session[] = [];
     // One after the other: the bytes of a graph are needed only until its session holds them.
