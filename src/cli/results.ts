@@ -4,6 +4,7 @@ import type { MachineOutcome, RunResult } from '../experiment/result.js';
 import { count, energy, percent, plain, points } from '../report/format.js';
 import { infeasibility, machineColumns } from '../report/machine-columns.js';
 import { type CellValue, type Column, csv, formatTable, type TableFormat } from '../report/tables.js';
+import { techniqueNames } from '../report/techniques.js';
 import type { LatencySummary, PartResult, Workload } from '../simulator/types.js';
 
 const SQUARE_MICROMETRES_PER_SQUARE_MILLIMETRE = 1e6;
@@ -117,13 +118,14 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
   if (format === 'json') return `${JSON.stringify(result, null, 2)}\n`;
   if (format === 'csv') return formatTable(result.machines, machineColumns, 'csv');
   const { baseline, adapted, examples } = result.accuracy;
+  const names = techniqueNames(result);
   const facts: [string, string][] = [
     ['baseline accuracy', `${percent(baseline, 2)} of ${count(examples)} test examples`],
     ['adapted accuracy', `${percent(adapted, 2)} (${points(adapted - baseline)})`],
     ...prunedFacts(result),
     ...searchFacts(result),
-    ...(result.rivals ?? []).map(({ technique, accuracy }): [string, string] => [
-      `${technique.name} accuracy`,
+    ...(result.rivals ?? []).map(({ accuracy }, index): [string, string] => [
+      `${names[index + 1]} accuracy`,
       `${percent(accuracy, 2)} (${points(accuracy - baseline)})`,
     ]),
     ['report', `${folder}/report.html`],

@@ -58,6 +58,7 @@ export type SearchSettings = z.infer<ReturnType<typeof searchSchema>>;
 
 export function rivalSchema() {
   return z.strictObject({
+    name: z.string().min(1).optional().describe('as results call it; by default the technique’s name'),
     technique: named(techniques).describe('technique by name, with its options'),
     search: searchSchema().optional().describe('search of its options; `machine` is one of its own machines'),
     machines: z.array(machineSchema()).min(1).describe('machines that play its trace'),

@@ -139,6 +139,8 @@ export interface WidthShares {
 
 /** Another technique on the same trained baseline, with machines of its own. */
 export interface RivalOutcome {
+  /** As the experiment calls it, where it does. */
+  readonly name?: string;
   readonly technique: { readonly name: string; readonly options: unknown };
   readonly accuracy: number;
   readonly pruningRate: number;

@@ -35,7 +35,7 @@ async function measureRival(
   context: RunContext,
 ): Promise<MeasuredRival> {
   const { experiment } = loaded;
-  const { technique: named, search: settings } = experiment.rivals[number]!;
+  const { name, technique: named, search: settings } = experiment.rivals[number]!;
   const machines = loaded.rivals[number]!;
   const { technique, options } = resolved(named);
   const stageName = (part: string) => `rival ${number + 1}: ${part}`;
@@ -63,6 +63,7 @@ async function measureRival(
   );
   return {
     outcome: {
+      ...(name !== undefined && { name }),
       technique: { name: named.name, options: space ? space.options(search.chosen.point) : options },
       ...rivalFacts(measured),
       ...(technique.pruned !== undefined && { pruned: technique.pruned }),

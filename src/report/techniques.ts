@@ -3,10 +3,11 @@ import type { RunResult } from '../experiment/result.js';
 
 type Compared = Pick<RunResult, 'technique' | 'rivals'>;
 
-/** The run's own technique and its rivals; one that comes again is numbered. */
+/** The run's own technique and its rivals, as the experiment calls them; a name that comes again is numbered. */
 export function techniqueNames({ technique, rivals = [] }: Compared): string[] {
   const seen = new Map<string, number>();
-  return [{ technique }, ...rivals].map(({ technique: { name } }) => {
+  const called = [technique.name, ...rivals.map((rival) => rival.name ?? rival.technique.name)];
+  return called.map((name) => {
     const times = (seen.get(name) ?? 0) + 1;
     seen.set(name, times);
     return times === 1 ? name : `${name} (${times})`;

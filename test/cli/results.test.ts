@@ -16,6 +16,7 @@ const head = {
 const result = (part: Partial<RunResult>): RunResult =>
   ({
     name: 'run',
+    technique: { name: 'leopard', options: {} },
     accuracy: { baseline: 0.9, adapted: 0.9, examples: 10 },
     pruningRate: 0.25,
     meanBits: 6,

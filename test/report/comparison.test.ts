@@ -127,6 +127,11 @@ describe('a rival’s machine', () => {
       'spatten (2)',
     ]);
   });
+
+  it('is called what the experiment calls it', async () => {
+    const { html } = await renderReport({ ...run, rivals: [{ ...rival, name: 'tokens alone' }] });
+    expect(html).toMatch(new RegExp(`<section id="machines"[^]*?<p>[^<]*the trace of tokens alone on ${machine}\\.`));
+  });
 });
 
 it('a width has one colour in all figures of a report', () => {
