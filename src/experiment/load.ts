@@ -76,11 +76,11 @@ export function parseExperiment(bytes: Uint8Array, file: string, options: LoadOp
   return widths ? decoderWidthsOf(yaml, options) : decodingOf(yaml, options);
 }
 
-/** @throws TANDEM_CONFIG_INVALID for an experiment on decoding */
-export function requireClassification(loaded: Loaded): LoadedExperiment {
+/** @param place what the user named @throws TANDEM_CONFIG_INVALID for an experiment on a decoder */
+export function requireClassification(loaded: Loaded, place = loaded.file): LoadedExperiment {
   if (loaded.kind === 'classification') return loaded;
-  throw new TandemError('TANDEM_CONFIG_INVALID', 'This experiment is about a decoder, not about a classifier.', {
-    place: loaded.file,
+  throw new TandemError('TANDEM_CONFIG_INVALID', 'This is about a decoder, not about a classifier.', {
+    place,
     remedy: 'Name an experiment or a run that has a `task`.',
   });
 }

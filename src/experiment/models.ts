@@ -137,7 +137,7 @@ export const exportModel: Pipeline['exportModel'] = async ({ run, output, model 
 async function runSource(path: string, context: RunContext): Promise<Source> {
   const { folder, loaded: found } = await RunFolder.resume(path);
   try {
-    const loaded = requireClassification(found);
+    const loaded = requireClassification(found, path);
     const last = lastTrainingStage(loaded.experiment);
     if (!folder.completed.includes(last)) throw unfinished(path, last);
     const { baseline, adapted } = await trainModels(loaded, folder, context);
