@@ -24,8 +24,8 @@ const lost = (run) => {
   return `${mean(differences).toFixed(2)} ± ${error.toFixed(2)}`;
 };
 /** Largest loss that the examples that confirm leave possible, at the confidence asked for. */
-const confirmed = ({ chosen, confirmation }) =>
-  `${(100 * chosen.confirmedAtMost).toFixed(2)} of ${confirmation.examples}`;
+const confirmed = ({ chosen, confirmation: { examples, tests, steps } }) =>
+  `${(100 * chosen.confirmedAtMost).toFixed(2)} (${examples}; ${tests.length} of ${steps} steps)`;
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const machine = (run, name) => run.machines.find((one) => one.name === name && one.feasible);
 const seconds = ({ cycles, clockHertz }) => cycles / clockHertz;
@@ -65,6 +65,7 @@ print(
       ...(rivals && {
         spatten: percent(rivals[0].accuracy, 2),
         'spatten: at most': confirmed(rivals[0].search),
+        'published shares': rivals[1] && percent(rivals[1].accuracy, 2),
       }),
       'dtqatten, tokens by layer': left(widthShares),
       validation: data.validation,
@@ -78,7 +79,7 @@ const gain = (run, own, other) => {
   return a && b && { time: seconds(b) / seconds(a), energy: b.energyPicojoules / a.energyPicojoules };
 };
 for (const own of ['vssa', 'vssa-halved', 'vssa-layerwise']) {
-  const others = ['spatten-1-8', 'eyeriss-40nm', 'eyeriss-65nm', 'vssa-dense', 'vssa-unsorted'];
+  const others = ['spatten-1-8', 'eyeriss-40nm', 'eyeriss-65nm', 'vssa-dense', 'vssa-unsorted', 'vssa-mean-shares'];
   const rows = tasks.map((task) => ({ task, gains: others.map((other) => gain(main(task), own, other)) }));
   const shown = rows.map(({ task, gains }) => ({
     task,
