@@ -27,7 +27,7 @@ export function decoderWidthsText(result: DecoderWidthsResult, folder: string, f
           [
             'confirmed',
             `at most ${percent(search.chosen.confirmedAtMost, 2)} more perplexity with ${plain(100 * search.confidence, 4)} % confidence on ` +
-              `${count(search.confirmation.sequences)} sequences`,
+              `${count(search.confirmation.sequences)} sequences${search.chosen.cost === 1 ? '; nothing cheaper' : ''}`,
           ] satisfies [string, string],
         ]
       : []),

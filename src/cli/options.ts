@@ -29,6 +29,12 @@ export function positiveOrZero(value: string): number {
   throw new InvalidArgumentError('It must be a number of at least 0.');
 }
 
+export function positiveShare(value: string): number {
+  const number = share(value);
+  if (number > 0) return number;
+  throw new InvalidArgumentError('It must be a share above 0, up to 1.');
+}
+
 export function share(value: string): number {
   const number = Number(value);
   if (value.trim() !== '' && number >= 0 && number <= 1) return number;

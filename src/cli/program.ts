@@ -16,8 +16,8 @@ import type { CliContext } from './context.js';
 
 export const EXIT_CODES: readonly (readonly [number, string])[] = [
   [0, 'done'],
-  [1, 'failed'],
-  [2, 'the command line, a configuration or a named file is wrong'],
+  [1, 'failed, also on a file whose contents are damaged or make no sense'],
+  [2, 'the command line or a configuration is wrong, or a file that was named does not exist'],
   [3, 'done, but a machine cannot run the workload'],
   [130, 'interrupted (Ctrl-C); an interrupted run can be resumed'],
 ];

@@ -54,12 +54,36 @@ export function simulationText(
   if (kind === 'requests' && format === 'table') {
     return `${formatTable(machines, machineColumns, 'table')}${machines.map(memoryText).join('')}`;
   }
-  const layers = machines.flatMap((machine) =>
-    machine.feasible ? machine.parts.map((part) => ({ machine: machine.name, ...layerRecord(part) })) : [],
+  const layers = machines.flatMap((machine): Layer[] =>
+    machine.feasible
+      ? [...memoryRecords(machine), ...machine.parts.map((part) => ({ machine: machine.name, ...layerRecord(part) }))]
+      : [],
   );
   const keys = [...new Set(layers.flatMap((layer) => Object.keys(layer)))];
   if (format === 'csv') return csv(layers, keys);
   return `${formatTable(machines, machineColumns, 'table')}${formatTable(layers, layerColumns(keys), 'table')}`;
+}
+
+/** What only the whole of a memory has: bandwidth, latencies, and energy by command; channels follow. */
+function memoryRecords({ name, memory, cycles, counts, energy, energyPicojoules }: Feasible): Layer[] {
+  if (memory === undefined) return [];
+  const { readLatency, writeLatency, ...totals } = memory;
+  const latencies = (of: string, one: LatencySummary | undefined) =>
+    Object.entries(one ?? {}).map(([key, value]) => [`${of}Latency.${key}`, value] as const);
+  return [
+    {
+      machine: name,
+      layer: 'all',
+      cycles,
+      energyPicojoules,
+      ...counts,
+      ...totals,
+      ...Object.fromEntries([...latencies('read', readLatency), ...latencies('write', writeLatency)]),
+      ...Object.fromEntries(
+        energy.map(({ component, dynamicPicojoules }) => [`energyPicojoules.${component}`, dynamicPicojoules]),
+      ),
+    },
+  ];
 }
 
 /** Bandwidth, latency, rows and energy by command of a memory. */
@@ -88,6 +112,7 @@ function memoryText(machine: MachineOutcome): string {
 }
 
 type Layer = Record<string, CellValue>;
+type Feasible = Extract<MachineOutcome, { feasible: true }>;
 
 /** Text tables show time, energy and memory accesses; the rest would not fit a screen. */
 const SHOWN = /^(machine|layer|cycles|utilisation|energyPicojoules)$|(Reads|Writes)$/;
@@ -139,7 +164,8 @@ function searchFacts({ search }: RunResult): [string, string][] {
   if (!search) return [];
   const { chosen, confirmation, confidence } = search;
   const lost = `at most ${plain(100 * chosen.confirmedAtMost, 3)} points lost with ${plain(100 * confidence, 4)} % confidence`;
-  return [['confirmed', `${lost} on ${count(confirmation.examples)} validation examples`]];
+  const found = chosen.cost === 1 ? '; nothing cheaper' : '';
+  return [['confirmed', `${lost} on ${count(confirmation.examples)} validation examples${found}`]];
 }
 
 /** What was pruned: scores of attention heads, or activations by their magnitude. */

@@ -32,6 +32,7 @@ export function searchSchema() {
     samplers: z
       .array(named(samplers))
       .min(1)
+      .refine((all) => new Set(all.map(({ name }) => name)).size === all.length, 'must not name one twice')
       .default([{ name: 'bayesian' }])
       .describe('ways to search, each with the same number of trials; the choice is made from the trials of the first'),
     trials: z.int().min(2).max(10000).default(30).describe('points that each of them may try'),

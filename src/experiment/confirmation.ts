@@ -47,6 +47,21 @@ export interface Confirmed<Trial, Comparison> {
 /** "95 % confidence" */
 export const sureness = (confidence: number): string => `${Number((100 * confidence).toPrecision(4))} % confidence`;
 
+/** What is to be said of searches of which nothing but the point that changes the model least was confirmed. */
+export function unconfirmedRemarks(
+  searches: readonly {
+    readonly name: string;
+    readonly search?: { readonly chosen: { readonly cost: number }; readonly confirmation: ConfirmationSteps };
+  }[],
+): string[] {
+  return searches
+    .filter(({ search }) => search?.chosen.cost === 1 && search.confirmation.steps > 1)
+    .map(
+      ({ name }) =>
+        `The search of ${name} found cheaper points, but none that was confirmed: nothing is removed or narrowed.`,
+    );
+}
+
 /** Tests trials, in their order, up to the first that may lose more than the budget. */
 export async function confirmInOrder<Trial extends { readonly cost: number }, Comparison extends { atMost: number }>(
   trials: readonly Trial[],

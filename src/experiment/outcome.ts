@@ -4,6 +4,7 @@ import { techniques } from '../techniques/registry.js';
 import type { HeadRule } from '../techniques/types.js';
 import type { TraceSummary } from '../trace/statistics.js';
 import { tandemVersion } from '../version.js';
+import { unconfirmedRemarks } from './confirmation.js';
 import type { LoadedExperiment } from './load.js';
 import { optionsOf } from './named-options.js';
 import {
@@ -88,7 +89,13 @@ export function resultOf(outcome: Outcome): RunResult {
     machines,
     trace: measured.trace,
     timings,
-    remarks: dataset.remarks,
+    remarks: [
+      ...dataset.remarks,
+      ...unconfirmedRemarks([
+        { name: experiment.technique.name, ...(models.search && { search: models.search }) },
+        ...rivals.map((rival) => ({ ...rival, name: rival.name ?? rival.technique.name })),
+      ]),
+    ],
   };
 }
 

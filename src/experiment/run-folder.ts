@@ -56,6 +56,7 @@ export interface CreateOptions {
 export class RunFolder {
   #state: RunState;
   #lock: RunLock;
+  #replaced: string | undefined;
   #writing: Promise<void> = Promise.resolve();
 
   private constructor(
@@ -63,9 +64,12 @@ export class RunFolder {
     readonly path: string,
     state: RunState,
     lock: RunLock,
+    /** Where the run lies that this one replaces, until this one has begun. */
+    replaced?: string,
   ) {
     this.#state = state;
     this.#lock = lock;
+    this.#replaced = replaced;
   }
 
   /**
@@ -88,15 +92,17 @@ export class RunFolder {
   static async #createAt(path: string, loaded: Loaded, options: CreateOptions): Promise<RunFolder> {
     await refuseTaken(path, options.force ?? false);
     const draft = join(dirname(path), `.${basename(path)}.${process.pid}.new`);
+    let replaced: string | undefined;
     try {
       const folder = await draftFolder(draft, loaded);
-      if (options.force) await removeRun(path);
+      if (options.force) replaced = await setAside(path);
       await writable(path, () => rename(draft, path)).catch((cause) => {
         throw cause.cause?.code === 'ENOTEMPTY' || cause.code === 'ENOTEMPTY' ? taken(path, true) : cause;
       });
-      return new RunFolder(path, folder.state, folder.lock.moved(path));
+      return new RunFolder(path, folder.state, folder.lock.moved(path), replaced);
     } catch (cause) {
       await rm(draft, { recursive: true, force: true });
+      if (replaced !== undefined) await rename(replaced, path);
       throw cause;
     }
   }
@@ -197,16 +203,29 @@ export class RunFolder {
     await this.#update({ finished: true });
   }
 
-  /** Removes the folder if no stage has left anything that a resumed run could use. */
+  /** Removes the folder if no stage has left anything that a resumed run could use; the run that it replaced comes back. */
   async discardUnlessBegun(): Promise<void> {
-    const begun = this.#state.completed.length > 0 || this.#state.partial !== undefined;
-    if (begun || existsSync(this.file('checkpoints'))) return;
+    if (this.#begun || existsSync(this.file('checkpoints'))) return;
     await rm(this.path, { recursive: true, force: true });
+    if (this.#replaced === undefined) return;
+    await rename(this.#replaced, this.path);
+    this.#replaced = undefined;
   }
 
   /** Lets other processes work in the folder; call when done, whatever happened. */
   async release(): Promise<void> {
+    await this.#removeReplaced();
     await this.#lock.release();
+  }
+
+  get #begun(): boolean {
+    return this.#state.completed.length > 0 || this.#state.partial !== undefined;
+  }
+
+  async #removeReplaced(): Promise<void> {
+    if (this.#replaced === undefined) return;
+    await rm(this.#replaced, { recursive: true, force: true });
+    this.#replaced = undefined;
   }
 
   async #pathFor(file: string): Promise<string> {
@@ -232,6 +251,7 @@ export class RunFolder {
     const state = this.#state;
     this.#writing = this.#writing.catch(() => undefined).then(() => writeState(this.path, state));
     await this.#writing;
+    if (this.#begun) await this.#removeReplaced();
   }
 
   async #remove(artefacts: readonly Artefact[]): Promise<void> {
@@ -307,13 +327,19 @@ async function contents(path: string): Promise<string[] | undefined> {
   }
 }
 
-/** Removes a run that nobody works in; it leaves its name at once, so that no half of it stays. */
-async function removeRun(path: string): Promise<void> {
-  if (!(await holdsRun(path))) return;
+/** Takes a run that nobody works in out of the way, whole. @returns where it lies now; undefined where there was none */
+async function setAside(path: string): Promise<string | undefined> {
+  if (!(await holdsRun(path))) return undefined;
   const lock = await RunLock.acquire(path);
   const aside = join(dirname(path), `.${basename(path)}.${process.pid}.old`);
-  await writable(path, () => rename(path, aside)).finally(() => lock.release());
-  await rm(aside, { recursive: true, force: true });
+  try {
+    await writable(path, () => rename(path, aside));
+  } catch (cause) {
+    await lock.release();
+    throw cause;
+  }
+  await lock.moved(aside).release();
+  return aside;
 }
 
 /** @throws TANDEM_INTERNAL when a value would not come back from JSON as it is */

@@ -43,7 +43,7 @@ function requireExamples(settings: SearchSettings | undefined, place: string, ex
   const left = examples - calibration;
   const invalid = (message: string) =>
     new TandemError('TANDEM_CONFIG_INVALID', message, {
-      place: `${place}.calibration`,
+      place: accuracyBudget === 0 ? `${place}.accuracyBudget` : `${place}.calibration`,
       remedy: `Calibrate on fewer, hold out more (task.validation), allow a larger loss (${place}.accuracyBudget), or ask for less confidence (${place}.confidence).`,
     });
   if (left <= 0) {
@@ -58,10 +58,22 @@ function requireExamples(settings: SearchSettings | undefined, place: string, ex
 function requireSpace(named: Experiment['technique'], graph: Graph, place: string): void {
   const { technique } = resolved(named);
   requireUntrained(named, graph, place);
+  requireNotGiven(named, place);
   if (technique.space) return;
   throw new TandemError('TANDEM_CONFIG_INVALID', `The options of "${technique.name}" are no space to search in.`, {
     place,
     remedy: `Leave the search out, or use one of: ${searchable().join(', ')}.`,
+  });
+}
+
+/** @param place of the search @throws TANDEM_CONFIG_INVALID for an option that the search would replace */
+export function requireNotGiven(named: Experiment['technique'], place: string): void {
+  const { name, options } = optionsOf(named);
+  const given = techniques.get(name).searched?.find((option) => options[option] !== undefined);
+  if (given === undefined) return;
+  throw new TandemError('TANDEM_CONFIG_INVALID', `"${given}" of ${name} is both given and searched.`, {
+    place,
+    remedy: `Leave out the search, or "${given}".`,
   });
 }
 

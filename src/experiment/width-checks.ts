@@ -8,9 +8,13 @@ import { resolved } from './search-checks.js';
 
 /** @throws TANDEM_CONFIG_INVALID, naming the widths that a machine serves */
 export function requireServedWidths({ experiment, machines, rivals }: LoadedExperiment): void {
-  requireServed(widthsOf(experiment.technique), machines.filter(playsInference), 'technique');
+  requireServed(
+    widthsOf(experiment.technique),
+    machines.filter(playsInference),
+    placeOf(experiment.technique, 'technique'),
+  );
   for (const [index, { technique }] of experiment.rivals.entries()) {
-    requireServed(widthsOf(technique), rivals[index]!, `rivals.${index}.technique`);
+    requireServed(widthsOf(technique), rivals[index]!, placeOf(technique, `rivals.${index}.technique`));
   }
 }
 
@@ -19,15 +23,18 @@ function widthsOf(named: Experiment['technique']): readonly number[] {
   return technique.tokenWidths?.(options) ?? [];
 }
 
-/** @param place of the technique @throws TANDEM_CONFIG_INVALID */
+/** Where its widths come from. */
+const placeOf = (technique: object, place: string): string => ('widths' in technique ? `${place}.widths` : place);
+
+/** @param place of the widths @throws TANDEM_CONFIG_INVALID */
 export function requireServed(widths: readonly number[], machines: readonly ResolvedMachine[], place: string): void {
   for (const { name, machine, config } of machines) {
     const served = registered.get(machine).tokenWidths?.(config);
     const wrong = served && widths.find((bits) => !served.includes(bits));
     if (wrong === undefined) continue;
     throw new TandemError('TANDEM_CONFIG_INVALID', `${name} serves no tokens of ${wrong} bits.`, {
-      place: `${place}.widths`,
-      remedy: `Use widths among ${served!.join(', ')}, or change the machine.`,
+      place,
+      remedy: `Use widths among ${served!.join(', ')}, or another machine.`,
     });
   }
 }

@@ -19,7 +19,7 @@ const count = z.int().positive();
 const customSize = z
   .strictObject({ layers: count, hidden: count, heads: count, intermediate: count })
   .refine(({ hidden, heads }) => hidden % heads === 0, {
-    error: 'hidden must be a multiple of heads',
+    error: 'must divide hidden',
     path: ['heads'],
   });
 

@@ -25,7 +25,7 @@ const sizeSchema = z
     context: z.int().min(2).default(256).describe('most tokens of a text, and positions that are learned'),
   })
   .refine(({ hidden, heads }) => hidden % heads === 0, {
-    error: 'hidden must be a multiple of heads',
+    error: 'must divide hidden',
     path: ['heads'],
   });
 
@@ -42,7 +42,7 @@ export const gpt2Options = z
   .refine(
     ({ pretrained, folder, size }) => [pretrained, folder, size].filter((given) => given !== undefined).length === 1,
     {
-      error: 'give one of pretrained, folder and size',
+      error: 'must have one of pretrained, folder and size',
     },
   );
 export type Gpt2Options = z.infer<typeof gpt2Options>;

@@ -61,7 +61,9 @@ function unknownPath(schema: z.ZodType, config: unknown, path: Path, place: stri
 function typed(text: string, options: readonly z.ZodType[]): unknown {
   const types = options.map(schemaType);
   if (types.every((type) => type === 'string')) return text;
-  if (types.includes('array') && !text.startsWith('[')) {
+  // What may be a list or something else is a list where it looks like one.
+  const isList = types.every((type) => type === 'array') || text.includes(',') || text === '';
+  if (types.includes('array') && !text.startsWith('[') && isList) {
     return text === '' ? [] : text.split(',').map((item) => scalar(item.trim()));
   }
   const value = scalar(text);

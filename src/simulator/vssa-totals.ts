@@ -37,7 +37,7 @@ export class VssaTotals {
   /** Right-hand sides of the laws, from widths and sizes alone. */
   readonly #expected = { products: 0, partProducts: 0 };
   #decoding = false;
-  #example: { readonly tile: Tile; readonly bits: Uint8Array; readonly sizes: HeadSizes } | undefined;
+  #example: Example | undefined;
   #examined = 0;
 
   constructor(
@@ -84,17 +84,19 @@ export class VssaTotals {
     return {
       ...(this.config.dram === 'none' ? result : withMemory(result, vssaMemory(this.config))),
       timelineOf: 'the first steps of a tile, on the PEs of its diagonal',
-      ...(this.#example !== undefined &&
-        isMixed(this.#example.tile) && {
-          wavefronts: wavefronts(this.config, this.#example.bits, this.#example.sizes),
-        }),
+      ...(this.#mixed && { wavefronts: wavefronts(this.config, this.#mixed.bits, this.#mixed.sizes) }),
       stalls,
     };
   }
 
+  /** The example, if operands of different widths meet in it. */
+  get #mixed(): Example | undefined {
+    return this.#example && isMixed(this.#example.tile) ? this.#example : undefined;
+  }
+
   /** The first tile in which operands of different widths meet; the very first one where no head looked at has any. */
   #chooseExample(bits: Uint8Array, sizes: HeadSizes): void {
-    if (this.#examined === EXAMINED_HEADS || (this.#example !== undefined && isMixed(this.#example.tile))) return;
+    if (this.#examined === EXAMINED_HEADS || this.#mixed) return;
     this.#examined++;
     const { tiles, kinds } = headTiles(this.config, headParts(bits, this.config, sizes), sizes);
     const mixed = tiles.find((tile, at) => kinds[at] === 'scores' && isMixed(tile));
@@ -151,6 +153,10 @@ export class VssaTotals {
         ? 'Q, K and V are taken to be in the buffers already: no memory traffic is counted.'
         : 'Memory traffic hides behind the previous head when the buffers hold two heads, and adds to it otherwise.',
     ];
+    if (!this.#mixed)
+      remarks.push(
+        `In no tile of the ${this.#examined} heads that were looked at do operands of different widths meet: there is nothing to group, and no wavefront with waiting PEs to draw.`,
+      );
     if (isStreamed(config))
       remarks.push('Tiles without a break are an extension beyond the published machine; see the setting stallRelief.');
     if (this.fidelity === 'fast') {
@@ -160,6 +166,12 @@ export class VssaTotals {
     }
     return remarks;
   }
+}
+
+interface Example {
+  readonly tile: Tile;
+  readonly bits: Uint8Array;
+  readonly sizes: HeadSizes;
 }
 
 /** Whether operands of different widths meet. */

@@ -46,6 +46,7 @@ export const dtqatten = {
   description: 'DTQAtten (DATE 2022): quantise every token at a width that follows its importance, and drop the least.',
   schema: dtqattenOptions,
   pruned: 'scores never computed',
+  searched: ['ratios'],
   tokenWidths: ({ widths }) => widths,
   forTraining: () => undefined,
   calibrated(graph: Graph, options: DtqattenOptions) {

@@ -57,6 +57,7 @@ export const spatten = {
     sharesFor(options, blocks.length);
     return blocks.flatMap(({ query, key, value }) => [query, key, value]);
   },
+  tokenWidths: (options) => widthsOf(options),
   forInference: (graph: Graph, options: SpattenOptions, _parameters: Parameters, ranges: Ranges) =>
     new SpattenRewrite(graph, attentionOf(graph), options, ranges).rewrite(),
   space(graph: Graph, options: SpattenOptions, ranges: Ranges): OptionsSpace<SpattenOptions> {
@@ -73,6 +74,9 @@ export const spatten = {
     return { dimensions, options: (point) => ({ ...options, ...choice(point) }), rewrite };
   },
 } satisfies Technique<SpattenOptions>;
+
+/** Tokens that are left have all bits of a key. */
+const widthsOf = ({ keyBits, lowBits }: SpattenOptions): readonly number[] => [keyBits + lowBits, 0];
 
 /** @param rows shares of tokens and of heads, for each layer behind the first */
 const sharesFeeds = (rows: readonly (readonly [number, number])[]): Pick<InferenceRewrite, 'feeds'> =>
@@ -113,8 +117,7 @@ class SpattenRewrite {
   ) {
     this.#b = new GraphBuilder(graph.name, graph);
     this.#points = findPruningPoints(graph, blocks);
-    const widths = [options.keyBits + options.lowBits, 0];
-    this.#assigner = new WidthAssigner(this.#b, widths, readsFirstToken(graph, this.#points), 'spatten');
+    this.#assigner = new WidthAssigner(this.#b, widthsOf(options), readsFirstToken(graph, this.#points), 'spatten');
   }
 
   rewrite(): InferenceRewrite & { readonly counts: SparsityCounts } {

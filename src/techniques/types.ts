@@ -157,6 +157,8 @@ export interface Technique<Options = unknown> extends Named {
   readonly curves?: (graph: Graph, options: Options, tokens: number) => readonly ProfiledRule[];
   /** Options that may be searched on a trained model: only of a technique that trains nothing. */
   readonly space?: (graph: Graph, options: Options, ranges: Ranges) => OptionsSpace<Options>;
+  /** Options that a search finds, and that may therefore not be given beside one. */
+  readonly searched?: readonly string[];
   /** Widths that tokens may have in its traces, bits; absent for a technique that gives tokens none. */
   readonly tokenWidths?: (options: Options) => readonly number[];
   /** What its rate of pruning counts, for reports; by default activations that are zero. */

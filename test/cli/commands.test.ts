@@ -188,6 +188,16 @@ describe('tandem simulate', () => {
     expect(result.histograms.readLatency).toHaveLength(2);
     expect(result.energy.map(({ component }: { component: string }) => component)).toContain('refreshes');
     expect((await tandem(...args)).stdout).toContain('25.6 GB/s');
+    const [header, all, channel] = (await tandem(...args, '--format', 'csv')).stdout
+      .split('\n')
+      .map((line) => line.split(','));
+    const value = (line: string[], column: string) => line[header!.indexOf(column)];
+    expect(Number(value(all!, 'peakBytesPerSecond'))).toBe(25.6e9);
+    expect(Number(value(all!, 'readLatency.least'))).toBe(22 + 22 + 4);
+    expect(Number(value(all!, 'energyPicojoules.refreshes'))).toBe(
+      result.energy.find(({ component }: { component: string }) => component === 'refreshes').dynamicPicojoules,
+    );
+    expect(value(channel!, 'layer')).toBe('channel 0');
   });
 
   it('says at which line a file of requests is wrong', async () => {

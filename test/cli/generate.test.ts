@@ -101,6 +101,9 @@ describe('tandem generate', () => {
     ['no prompt at a terminal', [], {}, 'TANDEM_USAGE'],
     ['a threshold above 1', ['the', '--threshold', '1.5'], {}, 'TANDEM_USAGE'],
     ['a negative temperature', ['the', '--temperature', '-1'], {}, 'TANDEM_USAGE'],
+    ['to draw among few at temperature 0', ['the', '--top-k', '5'], {}, 'TANDEM_USAGE'],
+    ['to draw among none', ['the', '--temperature', '1', '--top-p', '0'], {}, 'TANDEM_USAGE'],
+    ['a threshold where no token may leave', ['the', '--no-exit', '--threshold', '0.5'], {}, 'TANDEM_USAGE'],
     ['a model that does not exist', ['the', '--model', 'no-such-model'], {}, 'TANDEM_FILE_NOT_FOUND'],
   ])('refuses %s', async (_, args, streams, code) => {
     const { stderr, stdout } = await generate(args, streams);

@@ -176,6 +176,20 @@ describe('a wrong setting', () => {
 });
 
 describe('--set', () => {
+  const decoding =
+    'tandem: 1\nname: d\ndecoder: { name: gpt2, pretrained: gpt-12x128 }\ntext: { corpora: [moby-dick] }\ntechnique: { name: toex }\n';
+
+  it.each([
+    ['0.5', 0.5],
+    ['0.5,0.25', [0.5, 0.25]],
+    ['[0.5]', [0.5]],
+  ])('of what may be a number or a list takes %s as it looks', (text, threshold) => {
+    const { experiment } = parseExperiment(Buffer.from(decoding), 'd.yaml', {
+      settings: [`technique.threshold=${text}`],
+    });
+    expect(experiment.technique).toMatchObject({ threshold });
+  });
+
   it.each([
     ['training.step=3', 'TANDEM_UNKNOWN_SETTING', 'Did you mean "training.steps"?'],
     ['zzz=3', 'TANDEM_UNKNOWN_SETTING', 'Allowed here: '],

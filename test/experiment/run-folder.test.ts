@@ -75,7 +75,23 @@ describe('a new run', () => {
     const second = await create(path, { force: true });
     expect(second.completed).toEqual([]);
     expect(existsSync(join(path, 'a.txt'))).toBe(false);
+    await second.stage('a', async (stage) => stage.write('a.txt', 'new'));
     expect(readdirSync(join(path, '..'))).toEqual(['run']);
+  });
+
+  it('brings a run back that another one was to replace, where that one is refused before it has begun', async () => {
+    const path = join(scratchFolder(), 'run');
+    const first = await create(path);
+    await first.stage('a', async (stage) => stage.write('a.txt', 'old'));
+    await first.release();
+    const second = await create(path, { force: true });
+    await second.discardUnlessBegun();
+    await second.release();
+    expect(readFileSync(join(path, 'a.txt'), 'utf8')).toBe('old');
+    expect(readdirSync(join(path, '..'))).toEqual(['run']);
+    const { folder } = await RunFolder.resume(path);
+    expect(folder.completed).toEqual(['a']);
+    await folder.release();
   });
 
   it('never replaces a folder that is no run, with --force or without', async () => {

@@ -164,6 +164,21 @@ describe('is refused before it trains', () => {
       'technique.widths',
     ],
     [
+      'a rival whose widths its machine does not serve',
+      { rivals: 'rivals: [{ technique: { name: spatten }, machines: [{ preset: vssa, name: other }] }]\n' },
+      'rivals.0.technique',
+    ],
+    [
+      'what is both given and searched',
+      { technique: 'technique: { name: dtqatten, ratios: [[0.5, 0.3, 0.2]] }\n' },
+      'search',
+    ],
+    [
+      'a sampler that is named twice',
+      { search: SEARCH.replace(/samplers: .*/, 'samplers: [{ name: random }, { name: random }]') },
+      expect.stringMatching(/experiment.yaml:\d+:\d+/),
+    ],
+    [
       'a machine whose own widths do not fit',
       { machines: 'machines: [{ preset: vssa, name: array, set: { operandBits: 10 } }]\n' },
       'operandBits',

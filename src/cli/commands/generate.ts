@@ -2,7 +2,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { TandemError } from '../../errors.js';
 import type { GeneratedPiece } from '../../experiment/api.js';
 import type { CliContext } from '../context.js';
-import { positiveInteger, positiveOrZero, share } from '../options.js';
+import { positiveInteger, positiveOrZero, positiveShare, share } from '../options.js';
 import { loadGenerator } from '../pipeline.js';
 
 interface Options {
@@ -34,9 +34,16 @@ export function generateCommand(context: CliContext): Command {
         .argParser(positiveOrZero)
         .default(0),
     )
-    .addOption(new Option('--top-k <number>', 'draw among so many of the likeliest tokens').argParser(positiveInteger))
     .addOption(
-      new Option('--top-p <share>', 'draw among the likeliest tokens that together are this probable').argParser(share),
+      new Option('--top-k <number>', 'draw among so many of the likeliest tokens; needs a --temperature').argParser(
+        positiveInteger,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--top-p <share>',
+        'draw among the likeliest tokens that together are this probable; needs a --temperature',
+      ).argParser(positiveShare),
     )
     .addOption(new Option('--seed <number>', 'seed of what is drawn').argParser(seed).default(1))
     .addOption(
@@ -45,11 +52,12 @@ export function generateCommand(context: CliContext): Command {
         'a token stops when the likeliest next one leads by this much; default: as calibrated for the decoder, else never',
       ).argParser(share),
     )
-    .addOption(new Option('--no-exit', 'every token runs all layers'))
+    .addOption(new Option('--no-exit', 'every token runs all layers').conflicts('threshold'))
     .addOption(new Option('--exits', 'show after how many layers each token was chosen'))
     .addOption(new Option('--threads <number>', 'threads; default: all cores').argParser(positiveInteger))
     .addOption(new Option('--format <format>', 'how it is printed').choices(['text', 'json']).default('text'))
     .action(async (argument: string | undefined, { exits, format, ...options }: Options) => {
+      requireDrawn(options);
       const prompt = argument ?? (await standardInput(context));
       const { generateText } = await loadGenerator();
       const request = { ...options, prompt };
@@ -59,7 +67,17 @@ export function generateCommand(context: CliContext): Command {
         if (format === 'text') context.stdout.write(exits ? withExit(piece, context.colours) : piece.text);
       }
       context.stdout.write(format === 'json' ? `${JSON.stringify(summary(prompt, pieces), null, 2)}\n` : '\n');
+      if (pieces.at(-1)?.end === 'context') context.progress.note('The text ends here: the context is full.');
     });
+}
+
+/** What narrows the draw does nothing where the likeliest token is always taken. */
+function requireDrawn({ temperature, topK, topP }: Pick<Options, 'temperature' | 'topK' | 'topP'>): void {
+  if (temperature > 0 || (topK ?? topP) === undefined) return;
+  throw new TandemError('TANDEM_USAGE', 'At temperature 0 nothing is drawn, so there is nothing to draw among.', {
+    place: topK === undefined ? '--top-p' : '--top-k',
+    remedy: 'Add --temperature 1, say, or leave it out.',
+  });
 }
 
 function summary(prompt: string, pieces: readonly GeneratedPiece[]): object {

@@ -7,6 +7,7 @@ import { machines as registered } from '../../simulator/registry.js';
 import { dtqatten } from '../../techniques/dtqatten.js';
 import { OF_DECODER } from '../../techniques/dtqatten-options.js';
 import type { DecoderWidthsPipeline } from '../api.js';
+import { unconfirmedRemarks } from '../confirmation.js';
 import { corpusRemarks, describeDecoder } from '../decoding/describe.js';
 import { type PreparedDecoding, prepareDecoder } from '../decoding/prepare.js';
 import { type HeldOut, heldOut } from '../decoding/profile.js';
@@ -16,7 +17,7 @@ import type { ResolvedMachine } from '../machines.js';
 import { optionsOf } from '../named-options.js';
 import { reportStage } from '../report-stage.js';
 import { RESULT_FILE } from '../run-folder.js';
-import { searchedMachine } from '../search-checks.js';
+import { requireNotGiven, searchedMachine } from '../search-checks.js';
 import { stopwatch } from '../stopwatch.js';
 import { requireServed } from '../width-checks.js';
 import { LossSession, perplexityOf } from './losses.js';
@@ -60,7 +61,14 @@ export const runDecoderWidths: DecoderWidthsPipeline['runDecoderWidths'] = async
       },
       machines: withRatios([...machines, ...others.flatMap((other) => other.machines)]),
       timings,
-      remarks: [...shortened(experiment, validation, test), ...corpusRemarks(prepared)],
+      remarks: [
+        ...shortened(experiment, validation, test),
+        ...corpusRemarks(prepared),
+        ...unconfirmedRemarks([
+          { name: own.name, ...outcome },
+          ...others.map((other, number) => ({ ...other, name: rivals[number]!.name })),
+        ]),
+      ],
     };
     await reportStage(result, () => writeDecoderWidthsReport(folder.path, result), folder, context);
     return result;
@@ -93,8 +101,11 @@ function subjectsOf({ experiment, machines, rivals }: LoadedDecoderWidths): Subj
     const place = at === 0 ? '' : `rivals.${at - 1}.`;
     const given = dtqatten.schema.parse({ ...optionsOf(technique).options, ...OF_DECODER });
     requireDecoding(played, place);
-    requireServed(given.widths, played, `${place}technique`);
-    if (search) searchedMachine(search, played, `${place}search`);
+    requireServed(given.widths, played, `${place}technique.widths`);
+    if (search) {
+      requireNotGiven(technique, `${place}search`);
+      searchedMachine(search, played, `${place}search`);
+    }
     const stages = at === 0 ? '' : `rival ${at}: `;
     return { name, stages, place, given, search, machines: played, file: at === 0 ? TRACE_FILE : `rival-${at}.trace` };
   });

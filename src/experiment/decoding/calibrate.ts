@@ -51,10 +51,14 @@ export async function thresholdsOf(
 export function givenThresholds({ threshold, checks }: ToexOptions, layers: number): number[] {
   const checked = checkedLayers(checks, layers);
   if (Array.isArray(threshold) && threshold.length !== layers - 1) {
-    throw new TandemError('TANDEM_CONFIG_INVALID', `There are ${threshold.length} thresholds for ${layers} layers.`, {
-      place: 'technique.threshold',
-      remedy: `Give ${layers - 1}, one for each layer before the last; above 1 means no check.`,
-    });
+    throw new TandemError(
+      'TANDEM_CONFIG_INVALID',
+      `Thresholds given: ${threshold.length}, for a decoder of ${layers} layers.`,
+      {
+        place: 'technique.threshold',
+        remedy: `Give one number for all layers, or ${layers - 1}, one for each layer before the last; above 1 means no check.`,
+      },
+    );
   }
   return Array.from({ length: layers - 1 }, (_, layer) => {
     const own = Array.isArray(threshold) ? threshold[layer]! : threshold!;

@@ -30,9 +30,9 @@ export function sentenceCase(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
-/** "stopBits" or "v-buffer_reads" as words: "stop bits", "v buffer reads". */
+/** "stopBits", "topKCycles" or "v-buffer_reads" as words: "stop bits", "top k cycles", "v buffer reads". */
 export function words(identifier: string): string {
   return identifier
-    .replace(/([a-z0-9])([A-Z])/g, (_, before, after) => `${before} ${after.toLowerCase()}`)
+    .replace(/(?<=[a-z0-9])[A-Z]|(?<=[A-Z])[A-Z](?=[a-z])/g, (capital) => ` ${capital.toLowerCase()}`)
     .replace(/[_-]+/g, ' ');
 }

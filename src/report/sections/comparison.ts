@@ -25,7 +25,7 @@ export function searchTable({ technique, search }: Searched): Html {
   ] as const;
   return choicesTable(
     `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
-      `${percent(accuracyBudget)} of accuracy against the baseline, confirmed from the dearest on. Shares are of what the layer before left.`,
+      `${plain(100 * accuracyBudget)} points of accuracy against the baseline, confirmed from the dearest on. Shares are of what the layer before left.`,
     { dimensions, chosen },
     facts,
   );
