@@ -76,3 +76,9 @@ export function shapesSchema() {
     sequences: z.int().min(1).max(64).default(2).describe('sequences that are played'),
   });
 }
+
+export const equalSchema = () =>
+  z
+    .enum(['area', 'multipliers'])
+    .optional()
+    .describe('machines are resized to the area of the first one, or to its multipliers (number × widths)');

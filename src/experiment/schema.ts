@@ -4,7 +4,7 @@ import { datasets } from '../data/registry.js';
 import { modelFamilies } from '../models/registry.js';
 import type { Path } from '../settings/schema-walk.js';
 import { techniques } from '../techniques/registry.js';
-import { rivalSchema, searchSchema, shapesSchema } from './comparison-schema.js';
+import { equalSchema, rivalSchema, searchSchema, shapesSchema } from './comparison-schema.js';
 import { machineSchema } from './machine-schema.js';
 import { named } from './named-options.js';
 
@@ -72,10 +72,7 @@ export function experimentSchema() {
         .describe(
           'bits per token, or exits, as measured here, on the sizes of other models: nothing of those models is run',
         ),
-      equal: z
-        .enum(['area', 'multipliers'])
-        .optional()
-        .describe('machines are resized to the area of the first one, or to its multipliers (number × widths)'),
+      equal: equalSchema(),
       machines: z
         .array(machineSchema())
         .default([])

@@ -4,11 +4,13 @@ import { assembled } from './assemble.js';
 import { tokenWidthsFigure } from './figures/token-widths.js';
 import { widthSharesFigure } from './figures/width-shares.js';
 import { figureSection, Gallery } from './gallery.js';
+import type { Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible } from './ratios.js';
 import type { Report } from './report.js';
 import { perplexityView, widthsSearchesOf } from './search-view.js';
-import { decoderWidthsSummary, widthsSearchTable } from './sections/decoder-widths-summary.js';
+import { outcomesByShape } from './sections/comparison.js';
+import { decoderWidthsSummary, widthsSearchTable, widthsTraces } from './sections/decoder-widths-summary.js';
 import { conservationSection, constantsSection, decoderProvenance, remarksSection } from './sections/evidence.js';
 import { machinesSection } from './sections/machines.js';
 import { searchSection } from './sections/search.js';
@@ -36,6 +38,7 @@ export async function renderDecoderWidths(result: DecoderWidthsResult): Promise<
         table: widthsSearchTable(searched),
       })),
     ),
+    shapesSection(result),
     await machinesSection(gallery, machines, perfetto !== undefined),
     constantsSection(machines),
     conservationSection(machines),
@@ -44,4 +47,15 @@ export async function renderDecoderWidths(result: DecoderWidthsResult): Promise<
   ];
   const subtitle = `${result.technique.name} on ${result.decoder.name}, ${result.text.corpora.join(', ')}`;
   return assembled(result, subtitle, sections, gallery, perfetto);
+}
+
+function shapesSection(result: DecoderWidthsResult): Section | undefined {
+  const traces = widthsTraces(result);
+  const table = outcomesByShape(
+    `By shape: the shares that steps of ${result.decoder.name} needed here, layer by relative depth, on the sizes of other decoders that decode ` +
+      'a text of so many tokens step by step. Nothing of those decoders was run, so nothing is known of their quality.',
+    result.shapes ?? [],
+    (machine) => `shares of ${traces.get(machine) ?? result.technique.name}`,
+  );
+  return table && { id: 'shapes', title: 'By shape', body: table };
 }

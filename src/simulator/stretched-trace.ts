@@ -33,11 +33,6 @@ interface Counted {
 
 /** @throws TANDEM_TRACE_INCONSISTENT for a trace without bits per token */
 export async function measureShares(header: TraceHeader, records: AsyncIterable<TraceRecord>): Promise<WidthProfile> {
-  if (isDecoding(header)) {
-    throw new TandemError('TANDEM_TRACE_INCONSISTENT', 'Steps of decoding are not taken to other sizes.', {
-      remedy: 'Leave shapes out, or record whole texts.',
-    });
-  }
   const headsOf = tracedHeads(header);
   const layers = new Map<number, Counted>();
   for await (const record of records) {
@@ -83,7 +78,8 @@ export interface StretchOptions {
 /**
  * A trace of a model of these sizes. Layer l of L takes the shares of the measured layer at the same relative depth, the
  * first those of the first, the last those of the last. Which tokens and heads get what is chance, the same in all layers,
- * so that widths never rise with depth; at least one token and one head stay.
+ * so that widths never rise with depth; at least one token and one head stay. Of steps of decoding, a sequence is decoded from
+ * its first token to its last: each step takes these shares of what it sees, and keeps its own token.
  */
 export function stretchedTrace(
   { header, layers }: WidthProfile,
@@ -96,14 +92,19 @@ export function stretchedTrace(
   );
   const headCounts = architecture.layers.map(({ heads }) => heads.length);
   const random = xoroshiro128plus(seed);
+  const decoding = isDecoding(header);
   const records: TokenBitsRecord[] = [];
   for (let sequence = 0; sequence < sequences; sequence++) {
     const ranks = { tokens: ranked(tokens, random), heads: ranked(Math.max(...headCounts), random) };
-    let before = new Uint8Array(tokens).fill(255);
-    for (const [layer, needed] of measured.entries()) {
-      const bits = widthsOf(ranks.tokens, needed).map((width, token) => Math.min(width, before[token]!));
-      records.push(...headRecords({ sequence, layer, bits }, headCounts[layer]!, ranks.heads, needed.heads));
-      before = bits;
+    for (const seen of decoding ? ranks.tokens.keys() : [tokens - 1]) {
+      const among = ranksAmong(ranks.tokens.slice(0, seen + 1));
+      let before = new Uint8Array(seen + 1).fill(255);
+      for (const [layer, needed] of measured.entries()) {
+        const bits = widthsOf(among, needed);
+        if (decoding) bits[seen] = Math.max(bits[seen]!, needed.atLeast.at(-1)?.bits ?? 0);
+        before = bits.map((width, token) => Math.min(width, before[token]!));
+        records.push(...headRecords({ sequence, layer, bits: before }, headCounts[layer]!, ranks.heads, needed.heads));
+      }
     }
   }
   const notes = { ...header.notes, [ARCHITECTURE_NOTE]: JSON.stringify({ ...architecture, tokens }) };
@@ -130,6 +131,14 @@ function ranked(count: number, random: Random): number[] {
     [ranks[at], ranks[other]] = [ranks[other]!, ranks[at]!];
   }
   return ranks;
+}
+
+/** Their places from 0 on. */
+function ranksAmong(ranks: readonly number[]): number[] {
+  const order = [...ranks.keys()].sort((a, b) => ranks[a]! - ranks[b]!);
+  const places = new Array<number>(ranks.length);
+  for (const [place, token] of order.entries()) places[token] = place;
+  return places;
 }
 
 function widthsOf(ranks: readonly number[], { atLeast }: LayerWidths): Uint8Array<ArrayBuffer> {

@@ -54,6 +54,7 @@ ${SEARCH}rivals:
     machines: [{ preset: spatten-1-8, set: { valueShare: 1 } }]
 trace: { sequences: 2 }
 machines: [{ preset: eyeriss-40nm }, { preset: vssa, name: array }, { preset: vssa-dense }]
+shapes: { models: [gpt2], tokens: 12, sequences: 1 }
 runtime: { threads: 1 }
 `;
 
@@ -99,6 +100,25 @@ describe('a run', () => {
       ['greedy', [3, 4]],
       ['random', [3, 4]],
     ]);
+  });
+
+  it('takes the measured shares to the sizes of other decoders, on the machines of each trace', () => {
+    const [{ model, tokens, machines }] = result.shapes as [NonNullable<typeof result.shapes>[number]];
+    expect([model, tokens]).toEqual(['gpt2', 12]);
+    expect(machines.map(({ name, feasible }) => [name, feasible])).toEqual(
+      result.machines.map(({ name }) => [name, true]),
+    );
+  });
+
+  it('compares machines at equal size where asked', async () => {
+    const equal = EXPERIMENT.replace(SEARCH, '')
+      .replace(/rivals:[\s\S]*?\ntrace/, 'trace')
+      .replace('runtime:', 'equal: area\nruntime:');
+    const { machines, ...rest } = await run('equal', equal);
+    expect(rest.equal).toBe('area');
+    for (const machine of machines) {
+      expect(machine.feasible && Math.abs(Math.log(machine.areaRatio))).toBeLessThan(0.15);
+    }
   });
 
   it('records every step: its tokens, its own one last and never removed, widths falling with depth', async () => {

@@ -1,6 +1,7 @@
 /** Bits per token of decoding, step by step: one query, the keys and values of what the step sees. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { recordedSource } from '../../src/experiment/simulate.js';
 import { readPreset } from '../../src/hardware/preset-files.js';
 import { presetConfig } from '../../src/hardware/presets.js';
 import { checkMachine } from '../../src/simulator/conformance.js';
@@ -8,12 +9,13 @@ import { eyeriss } from '../../src/simulator/eyeriss.js';
 import { eyerissSchema } from '../../src/simulator/eyeriss-config.js';
 import { spatten } from '../../src/simulator/spatten.js';
 import { spattenSchema } from '../../src/simulator/spatten-config.js';
-import { measureShares } from '../../src/simulator/stretched-trace.js';
+import { measureShares, stretchedTrace } from '../../src/simulator/stretched-trace.js';
 import type { Machine, SimulationResult } from '../../src/simulator/types.js';
 import { vssa } from '../../src/simulator/vssa.js';
 import { STALL_RELIEFS, vssaSchema } from '../../src/simulator/vssa-config.js';
-import { DECODING_NOTE, DECODING_STEPS } from '../../src/trace/steps.js';
+import { DECODING_NOTE, DECODING_STEPS, isDecoding } from '../../src/trace/steps.js';
 import type { TokenBitsRecord } from '../../src/trace/types.js';
+import { namedTransformer } from '../../src/workload/named-transformers.js';
 import { anyBits, architecture, tokenBitsTrace } from './vssa-trace.js';
 
 const preset = presetConfig(readPreset('vssa'), vssaSchema);
@@ -120,11 +122,36 @@ describe('on SpAtten', () => {
   });
 });
 
-test('other sizes take whole texts only', async () => {
-  const trace = steps(architecture(1), [[8]]);
+test('on the sizes of another decoder, each step takes the measured shares of what it sees, and keeps its own token', async () => {
+  const trace = steps(architecture(1), [
+    [8, 4, 0, 8],
+    [4, 4, 0, 0, 0, 8],
+  ]);
   if (trace.kind !== 'trace') throw new Error('no trace');
-  await expect(measureShares(trace.header, trace.records)).rejects.toMatchObject({
-    code: 'TANDEM_TRACE_INCONSISTENT',
-    message: expect.stringContaining('decoding'),
-  });
+  const profile = await measureShares(trace.header, trace.records);
+  expect(profile.layers[0]!.atLeast).toEqual([
+    { bits: 8, share: 0.3 },
+    { bits: 4, share: 0.6 },
+  ]);
+  const target = namedTransformer('gpt2');
+  const { header, records } = stretchedTrace(profile, target, { tokens: 20, sequences: 1, seed: 1 });
+  expect(isDecoding(header)).toBe(true);
+  const layers = target.layers.length;
+  expect(records.map(({ bits, layer }) => [bits.length, layer])).toEqual(
+    Array.from({ length: 20 * layers }, (_, at) => [Math.floor(at / layers) + 1, at % layers]),
+  );
+  for (const { bits } of records) {
+    expect(bits.at(-1)).toBeGreaterThan(0);
+    const kept = bits.filter((width) => width > 0).length;
+    expect(kept - Math.max(1, Math.round(0.6 * bits.length))).toBeOneOf([0, 1]);
+  }
+  for (const { machine, config } of [
+    { machine: vssa, config: preset },
+    { machine: eyeriss, config: presetConfig(readPreset('eyeriss-40nm'), eyerissSchema) },
+  ] as { machine: Machine; config: unknown }[]) {
+    const played = await machine.simulate(config, (await recordedSource(header, records).open()) as never, {
+      name: 'gpt2',
+    });
+    expect(played.feasible).toBe(true);
+  }
 });

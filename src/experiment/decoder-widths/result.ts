@@ -1,6 +1,13 @@
 /** What an experiment on a decoder's widths writes to result.json. `schemaVersion` rises with any incompatible change. */
 import type { DecodingResult } from '../decoding/result.js';
-import type { ConfirmationSteps, MachineOutcome, SearchOutcome, TokenWidthsExample, WidthShares } from '../result.js';
+import type {
+  ConfirmationSteps,
+  MachineOutcome,
+  RunResult,
+  SearchOutcome,
+  TokenWidthsExample,
+  WidthShares,
+} from '../result.js';
 
 export const DECODER_WIDTHS_SCHEMA_VERSION = 1;
 
@@ -61,9 +68,10 @@ export interface WidthsRival extends Pick<DecodingResult, 'trace'> {
 
 export interface DecoderWidthsResult
   extends Pick<
-    DecodingResult,
-    'name' | 'tandemVersion' | 'seed' | 'decoder' | 'text' | 'trace' | 'timings' | 'remarks'
-  > {
+      DecodingResult,
+      'name' | 'tandemVersion' | 'seed' | 'decoder' | 'text' | 'trace' | 'timings' | 'remarks'
+    >,
+    Pick<RunResult, 'shapes' | 'equal'> {
   readonly schemaVersion: typeof DECODER_WIDTHS_SCHEMA_VERSION;
   readonly kind: 'decoder-widths';
   readonly technique: { readonly name: string; readonly options: unknown };

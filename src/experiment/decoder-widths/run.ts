@@ -18,6 +18,7 @@ import { optionsOf } from '../named-options.js';
 import { reportStage } from '../report-stage.js';
 import { RESULT_FILE } from '../run-folder.js';
 import { requireNotGiven, searchedMachine } from '../search-checks.js';
+import { simulateShapes } from '../shapes.js';
 import { stopwatch } from '../stopwatch.js';
 import { requireServed } from '../width-checks.js';
 import { LossSession, perplexityOf } from './losses.js';
@@ -44,6 +45,9 @@ export const runDecoderWidths: DecoderWidthsPipeline['runDecoderWidths'] = async
     const others: SubjectOutcome[] = [];
     for (const rival of rivals) others.push(await timed('rivals', () => study.outcome(rival)));
     const comparisons = await timed('comparing', () => study.comparisons(own));
+    const shapes = await timed('by shape', () =>
+      folder.stage('shapes', () => simulateShapes([own, ...rivals], experiment, folder, context)),
+    );
     const result: DecoderWidthsResult = {
       schemaVersion: DECODER_WIDTHS_SCHEMA_VERSION,
       kind: 'decoder-widths',
@@ -60,6 +64,8 @@ export const runDecoderWidths: DecoderWidthsPipeline['runDecoderWidths'] = async
         ],
       },
       machines: withRatios([...machines, ...others.flatMap((other) => other.machines)]),
+      ...(shapes.length > 0 && { shapes }),
+      ...(experiment.equal && { equal: experiment.equal }),
       timings,
       remarks: [
         ...shortened(experiment, validation, test),

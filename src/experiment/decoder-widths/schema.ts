@@ -1,7 +1,7 @@
 /** The experiment file of a decoder whose tokens get bit widths: DTQAtten, searched by what decoding costs on a machine. */
 import { z } from 'zod';
 import { decoderOptions } from '../../techniques/dtqatten-options.js';
-import { searchSchema } from '../comparison-schema.js';
+import { equalSchema, searchSchema, shapesSchema } from '../comparison-schema.js';
 import { decoderSettings } from '../decoding/schema.js';
 import { machineSchema } from '../machine-schema.js';
 
@@ -43,6 +43,12 @@ export function decoderWidthsSchema() {
         })
         .prefault({})
         .describe('what is recorded'),
+      shapes: shapesSchema()
+        .optional()
+        .describe(
+          'widths as measured here, on the sizes of other decoders that decode a text step by step: nothing of those is run',
+        ),
+      equal: equalSchema(),
       machines,
       runtime,
     })

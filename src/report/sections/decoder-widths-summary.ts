@@ -5,7 +5,7 @@ import { change, count, percent, plain, significant } from '../format.js';
 import { type Html, html, htmlTable } from '../html.js';
 import type { Section } from '../page.js';
 import type { WidthsSearched } from '../search-view.js';
-import { choicesTable } from './comparison.js';
+import { choicesTable, equalNote } from './comparison.js';
 import { machineGains, machineTable, smallUnit } from './summary.js';
 
 export function decoderWidthsSummary(result: DecoderWidthsResult): Section {
@@ -13,12 +13,12 @@ export function decoderWidthsSummary(result: DecoderWidthsResult): Section {
     id: 'summary',
     title: 'Summary',
     body: html`<p>${headline(result)}</p>
-${tiles(result)}${qualityTable(result)}${result.machines.length > 0 && machineTable(result.machines, widthsTraces(result))}`,
+${tiles(result)}${qualityTable(result)}${result.machines.length > 0 && machineTable(result.machines, widthsTraces(result))}${equalNote(result)}`,
   };
 }
 
 /** Whose steps each machine played; empty where there is but one trace. */
-function widthsTraces({ technique, rivals, machines }: DecoderWidthsResult): Map<string, string> {
+export function widthsTraces({ technique, rivals, machines }: DecoderWidthsResult): Map<string, string> {
   if (rivals.length === 0) return new Map();
   const others = new Map(rivals.flatMap(({ name, machines: own }) => own.map((machine) => [machine, name] as const)));
   return new Map(machines.map(({ name }) => [name, others.get(name) ?? technique.name]));
