@@ -125,6 +125,12 @@ export function points(difference: number): string {
   return withUnit(sign + text, 'points');
 }
 
+/** "1 point", "0.53 points" */
+export function countOfPoints(share: number): string {
+  const text = plain(100 * share, 3);
+  return `${text} ${text === '1' ? 'point' : 'points'}`;
+}
+
 /** A ratio: "1.93×". */
 export function ratio(value: number): string {
   return `${significant(value)}×`;

@@ -1,7 +1,7 @@
 /** A search as figures and tables show it, whatever quality it keeps. */
 import type { DecoderWidthsResult, WidthsSearch } from '../experiment/decoder-widths/result.js';
 import type { ConfirmationSteps, RunResult, SearchOutcome } from '../experiment/result.js';
-import { count, percent, plain, significant } from './format.js';
+import { count, countOfPoints, percent, significant } from './format.js';
 import { techniqueNames } from './techniques.js';
 
 export interface SearchView {
@@ -76,10 +76,10 @@ export function accuracyView({ technique, search }: Searched): SearchView {
     ),
     chosen: { ...chosen, quality: chosen.accuracy },
     measure: 'accuracy',
-    budget: `accuracy budget of ${plain(100 * accuracyBudget)} points`,
+    budget: `accuracy budget of ${countOfPoints(accuracyBudget)}`,
     calibration: `${count(calibration.examples)} validation examples`,
     confirmation,
-    lost: (share) => `${plain(100 * share, 3)} points`,
+    lost: countOfPoints,
     mayLose: accuracyBudget,
     bound,
     keptAbove: true,

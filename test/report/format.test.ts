@@ -6,6 +6,10 @@ import * as format from '../../src/report/format.js';
 const visible = (text: string) => text.replaceAll('\u00a0', '_').replaceAll('\u202f', "'");
 
 describe('numbers for people', () => {
+  it('count points, one or several', () => {
+    expect([0.01, 0.00534, -0.002].map(format.countOfPoints)).toEqual(['1 point', '0.534 points', '−0.2 points']);
+  });
+
   it.each([
     [1.2e-6, 's', '1.20_µs'],
     [0.1474, 's', '147_ms'],

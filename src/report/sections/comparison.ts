@@ -1,7 +1,7 @@
 /** Tables of what is compared: options found by search, rivals, and the shares measured here on other models' sizes. */
 import type { RunResult, SearchOutcome, SearchTrial, ShapeOutcome } from '../../experiment/result.js';
 import { costName } from '../figures/search.js';
-import { count, energy, percent, plain, points, ratio } from '../format.js';
+import { count, countOfPoints, energy, percent, plain, points, ratio } from '../format.js';
 import { type Html, html, htmlTable } from '../html.js';
 import { infeasibility } from '../machine-columns.js';
 import type { Searched } from '../search-view.js';
@@ -25,7 +25,7 @@ export function searchTable({ technique, search }: Searched): Html {
   ] as const;
   return choicesTable(
     `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +
-      `${plain(100 * accuracyBudget)} points of accuracy against the baseline, confirmed from the dearest on. Shares are of what the layer before left.`,
+      `${countOfPoints(accuracyBudget)} of accuracy against the baseline, confirmed from the dearest on. Shares are of what the layer before left.`,
     { dimensions, chosen },
     facts,
   );
