@@ -50,11 +50,12 @@ export { modelFamilies } from './models/registry.js';
 // Models, data, techniques
 export * from './models/types.js';
 export { type Named, Registry } from './registry.js';
+// Reports
+export type { Report } from './report/assemble.js';
 export { renderDecoderWidths } from './report/decoder-widths.js';
 export { renderDecoding } from './report/decoding.js';
 export { writeRendered, writeReport } from './report/files.js';
-// Reports
-export { type Report, renderReport, renderSimulation } from './report/report.js';
+export { renderReport, renderSimulation } from './report/report.js';
 export { type EvaluateOptions, evaluate } from './runtime/evaluate.js';
 export { Session } from './runtime/session.js';
 export { type TrainOptions, train } from './runtime/train.js';

@@ -1,7 +1,14 @@
 /** Sections and figures of a run become its report. */
 import type { Gallery } from './gallery.js';
-import { footer, page, type Section } from './page.js';
-import type { Report } from './report.js';
+import { type DrawnFigure, footer, page, type Section } from './page.js';
+
+export interface Report {
+  /** One file without script or request, readable on a screen of any width, in the dark and on paper. */
+  readonly html: string;
+  readonly figures: readonly DrawnFigure[];
+  /** Timelines and series over time for a trace viewer; absent when no machine recorded any. */
+  readonly perfetto?: string;
+}
 
 export function assembled(
   { name, tandemVersion }: { readonly name: string; readonly tandemVersion: string },

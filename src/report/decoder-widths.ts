@@ -1,13 +1,12 @@
 /** Puts the report of an experiment on the widths of a decoder's tokens together. */
 import type { DecoderWidthsResult } from '../experiment/decoder-widths/result.js';
-import { assembled } from './assemble.js';
+import { assembled, type Report } from './assemble.js';
 import { tokenWidthsFigure } from './figures/token-widths.js';
 import { widthSharesFigure } from './figures/width-shares.js';
 import { figureSection, Gallery } from './gallery.js';
 import type { Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible } from './ratios.js';
-import type { Report } from './report.js';
 import { perplexityView, widthsSearchesOf } from './search-view.js';
 import { outcomesByShape } from './sections/comparison.js';
 import { decoderWidthsSummary, widthsSearchTable, widthsTraces } from './sections/decoder-widths-summary.js';

@@ -1,6 +1,6 @@
 /** Puts the report of an experiment on decoding together: tokens that leave early, what that costs, and what machines gain. */
 import type { DecodingResult } from '../experiment/decoding/result.js';
-import { assembled } from './assemble.js';
+import { assembled, type Report } from './assemble.js';
 import { depthQualityFigure } from './figures/depth-quality.js';
 import { exitLossesFigure } from './figures/exit-losses.js';
 import { exitSharesFigure } from './figures/exit-shares.js';
@@ -12,7 +12,6 @@ import { html } from './html.js';
 import type { Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible } from './ratios.js';
-import type { Report } from './report.js';
 import { outcomesByShape } from './sections/comparison.js';
 import { calibrationTable, decodingSummary } from './sections/decoding-summary.js';
 import { conservationSection, constantsSection, decodingProvenance, remarksSection } from './sections/evidence.js';

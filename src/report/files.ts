@@ -5,10 +5,11 @@ import { writeAtomically } from '../atomic-file.js';
 import type { DecoderWidthsResult } from '../experiment/decoder-widths/result.js';
 import type { DecodingResult } from '../experiment/decoding/result.js';
 import type { RunResult } from '../experiment/result.js';
+import type { Report } from './assemble.js';
 import { renderDecoderWidths } from './decoder-widths.js';
 import { renderDecoding } from './decoding.js';
 import { PERFETTO_FILE } from './perfetto.js';
-import { type Report, renderReport } from './report.js';
+import { renderReport } from './report.js';
 
 /** Renders a run's report into its folder; see `writeRendered`. */
 export async function writeReport(folder: string, result: RunResult): Promise<Report> {

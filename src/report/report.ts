@@ -1,7 +1,7 @@
 /** Puts a report together: figures drawn from the result, sections around them, one page. */
 import type { RunResult } from '../experiment/result.js';
 import type { Infeasible, SimulationResult } from '../simulator/types.js';
-import { assembled } from './assemble.js';
+import { assembled, type Report } from './assemble.js';
 import { curveCostsFigure } from './figures/curve-costs.js';
 import { curvesFigure } from './figures/curves.js';
 import { headsFigure } from './figures/heads.js';
@@ -13,7 +13,7 @@ import { trainingFigure } from './figures/training.js';
 import { widthSharesFigure } from './figures/width-shares.js';
 import { zerosFigure } from './figures/zeros.js';
 import { figureSection, Gallery } from './gallery.js';
-import { type DrawnFigure, footer, page, type Section } from './page.js';
+import { footer, page, type Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible, withRatios } from './ratios.js';
 import { accuracyView, searchesOf } from './search-view.js';
@@ -28,14 +28,6 @@ import {
 import { machinesSection } from './sections/machines.js';
 import { searchSection } from './sections/search.js';
 import { machineTable, summarySection } from './sections/summary.js';
-
-export interface Report {
-  /** One file without script or request, readable on a screen of any width, in the dark and on paper. */
-  readonly html: string;
-  readonly figures: readonly DrawnFigure[];
-  /** Timelines and series over time for a trace viewer; absent when no machine recorded any. */
-  readonly perfetto?: string;
-}
 
 /** The report of a whole run. Equal results give equal bytes: wall-clock timings are not shown. */
 export async function renderReport(result: RunResult): Promise<Report> {

@@ -1,6 +1,7 @@
 /** The report of an experiment on decoding: complete, harmless, the same for the same result. */
 import { parse } from 'csv-parse/sync';
 import { describe, expect, it } from 'vitest';
+import type { Report } from '../../src/report/assemble.js';
 import { renderDecoding } from '../../src/report/decoding.js';
 import { fewerDecoders, keepsBudget, perplexityChange } from '../../src/report/exit-budget.js';
 import { depthQualityFigure } from '../../src/report/figures/depth-quality.js';
@@ -8,7 +9,6 @@ import { exitTextFigure, visible } from '../../src/report/figures/exit-text.js';
 import { exitThresholdsFigure } from '../../src/report/figures/exit-thresholds.js';
 import { exitTrainingFigure, someExits } from '../../src/report/figures/exit-training.js';
 import { depthShades, inkOn, luminance } from '../../src/report/palette.js';
-import type { Report } from '../../src/report/report.js';
 import { passage } from '../../src/report/sections/exits.js';
 import { decodingResult } from './decoding-fixture.js';
 

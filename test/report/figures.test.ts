@@ -1,11 +1,12 @@
 import { parse } from 'csv-parse/sync';
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest';
 import type { MachineOutcome } from '../../src/experiment/result.js';
+import type { Report } from '../../src/report/assemble.js';
 import { componentColours } from '../../src/report/figures/components.js';
 import { energyFigure } from '../../src/report/figures/energy.js';
 import { thinned } from '../../src/report/figures/training.js';
 import { withRatios } from '../../src/report/ratios.js';
-import { type Report, renderReport, renderSimulation } from '../../src/report/report.js';
+import { renderReport, renderSimulation } from '../../src/report/report.js';
 import { runResult } from './fixture.js';
 
 type Feasible = Extract<MachineOutcome, { feasible: true }>;
