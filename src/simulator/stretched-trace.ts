@@ -96,14 +96,11 @@ export function stretchedTrace(
   const records: TokenBitsRecord[] = [];
   for (let sequence = 0; sequence < sequences; sequence++) {
     const ranks = { tokens: ranked(tokens, random), heads: ranked(Math.max(...headCounts), random) };
-    for (const seen of decoding ? ranks.tokens.keys() : [tokens - 1]) {
-      const among = ranksAmong(ranks.tokens.slice(0, seen + 1));
-      let before = new Uint8Array(seen + 1).fill(255);
-      for (const [layer, needed] of measured.entries()) {
-        const bits = widthsOf(among, needed);
-        if (decoding) bits[seen] = Math.max(bits[seen]!, needed.atLeast.at(-1)?.bits ?? 0);
-        before = bits.map((width, token) => Math.min(width, before[token]!));
-        records.push(...headRecords({ sequence, layer, bits: before }, headCounts[layer]!, ranks.heads, needed.heads));
+    for (const newest of decoding ? ranks.tokens.keys() : [tokens - 1]) {
+      const among = ranksAmong(ranks.tokens.slice(0, newest + 1));
+      for (const [layer, bits] of widthsByLayer(among, measured, decoding).entries()) {
+        const share = measured[layer]!.heads;
+        records.push(...headRecords({ sequence, layer, bits }, headCounts[layer]!, ranks.heads, share));
       }
     }
   }
@@ -139,6 +136,22 @@ function ranksAmong(ranks: readonly number[]): number[] {
   const places = new Array<number>(ranks.length);
   for (const [place, token] of order.entries()) places[token] = place;
   return places;
+}
+
+/** Never rising with depth. @param keepsNewest whether the last token stays in every layer */
+function widthsByLayer(
+  ranks: readonly number[],
+  layers: readonly LayerWidths[],
+  keepsNewest: boolean,
+): Uint8Array<ArrayBuffer>[] {
+  const newest = ranks.length - 1;
+  let before = new Uint8Array(ranks.length).fill(255);
+  return layers.map((needed) => {
+    const bits = widthsOf(ranks, needed);
+    if (keepsNewest) bits[newest] = Math.max(bits[newest]!, needed.atLeast.at(-1)?.bits ?? 0);
+    before = bits.map((width, token) => Math.min(width, before[token]!));
+    return before;
+  });
 }
 
 function widthsOf(ranks: readonly number[], { atLeast }: LayerWidths): Uint8Array<ArrayBuffer> {
