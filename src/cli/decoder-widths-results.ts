@@ -1,6 +1,6 @@
 /** Results of experiments on the widths of a decoder's tokens as text on standard output. */
 import type { DecoderWidthsResult } from '../experiment/decoder-widths/result.js';
-import { change, count, percent, plain, significant } from '../report/format.js';
+import { change, count, percent, significant, sureness } from '../report/format.js';
 import { machineColumns } from '../report/machine-columns.js';
 import { compared, lostPerplexity, widestOf } from '../report/sections/decoder-widths-summary.js';
 import { formatTable, type TableFormat } from '../report/tables.js';
@@ -26,7 +26,7 @@ export function decoderWidthsText(result: DecoderWidthsResult, folder: string, f
       ? [
           [
             'confirmed',
-            `at most ${percent(search.chosen.confirmedAtMost, 2)} more perplexity with ${plain(100 * search.confidence, 4)} % confidence on ` +
+            `at most ${percent(search.chosen.confirmedAtMost, 2)} more perplexity with ${sureness(search.confidence)} on ` +
               `${count(search.confirmation.sequences)} sequences${search.chosen.cost === 1 ? '; nothing cheaper' : ''}`,
           ] satisfies [string, string],
         ]

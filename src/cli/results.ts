@@ -1,7 +1,7 @@
 /** Results as text on standard output. */
 import { TandemError } from '../errors.js';
 import type { MachineOutcome, RunResult } from '../experiment/result.js';
-import { count, energy, percent, plain, points } from '../report/format.js';
+import { count, energy, percent, plain, points, sureness } from '../report/format.js';
 import { infeasibility, machineColumns } from '../report/machine-columns.js';
 import { type CellValue, type Column, csv, formatTable, type TableFormat } from '../report/tables.js';
 import { techniqueNames } from '../report/techniques.js';
@@ -163,7 +163,7 @@ export function runText(result: RunResult, folder: string, format: TableFormat):
 function searchFacts({ search }: RunResult): [string, string][] {
   if (!search) return [];
   const { chosen, confirmation, confidence } = search;
-  const lost = `at most ${plain(100 * chosen.confirmedAtMost, 3)} points lost with ${plain(100 * confidence, 4)} % confidence`;
+  const lost = `at most ${plain(100 * chosen.confirmedAtMost, 3)} points lost with ${sureness(confidence)}`;
   const found = chosen.cost === 1 ? '; nothing cheaper' : '';
   return [['confirmed', `${lost} on ${count(confirmation.examples)} validation examples${found}`]];
 }

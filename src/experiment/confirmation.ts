@@ -44,9 +44,6 @@ export interface Confirmed<Trial, Comparison> {
   readonly tests: readonly ConfirmationTest[];
 }
 
-/** "95 % confidence" */
-export const sureness = (confidence: number): string => `${Number((100 * confidence).toPrecision(4))} % confidence`;
-
 /** What is to be said of searches of which nothing but the point that changes the model least was confirmed. */
 export function unconfirmedRemarks(
   searches: readonly {

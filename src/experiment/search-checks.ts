@@ -1,10 +1,10 @@
 /** What must be so before options can be searched or rivals be measured: found before hours of training. */
 import { TandemError } from '../errors.js';
 import type { Graph } from '../graph/types.js';
+import { sureness } from '../report/format.js';
 import { techniques } from '../techniques/registry.js';
 import type { Technique } from '../techniques/types.js';
 import type { SearchSettings } from './comparison-schema.js';
-import { sureness } from './confirmation.js';
 import type { LoadedExperiment } from './load.js';
 import { playsInference, type ResolvedMachine } from './machines.js';
 import { optionsOf } from './named-options.js';

@@ -5,6 +5,7 @@
 import { TandemError } from '../errors.js';
 import { withOutputs } from '../graph/edit.js';
 import type { Graph } from '../graph/types.js';
+import { sureness } from '../report/format.js';
 import { Session } from '../runtime/session.js';
 import type { Judgement, Point } from '../search/types.js';
 import type { InferenceRewrite, OptionsSpace, Ranges, Technique } from '../techniques/types.js';
@@ -12,7 +13,7 @@ import type { TraceRecord } from '../trace/types.js';
 import type { RunContext } from './api.js';
 import { type Assessment, always, assess, observing, pass } from './assess.js';
 import type { SearchSettings } from './comparison-schema.js';
-import { type ConfirmationTest, confirmInOrder, stepsOfCost, sureness } from './confirmation.js';
+import { type ConfirmationTest, confirmInOrder, stepsOfCost } from './confirmation.js';
 import type { ResolvedMachine } from './machines.js';
 import { largestLoss, pairedCounts } from './paired-loss.js';
 import type { EncodedSplit, Prepared } from './prepare.js';

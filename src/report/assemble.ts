@@ -11,7 +11,7 @@ export interface Report {
 }
 
 export function assembled(
-  { name, tandemVersion }: { readonly name: string; readonly tandemVersion: string },
+  { name, tandemVersion }: { readonly name: string; readonly tandemVersion?: string },
   subtitle: string,
   /** Those that have nothing to show are left out. */
   sections: readonly (Section | undefined)[],

@@ -125,6 +125,9 @@ export function points(difference: number): string {
   return withUnit(sign + text, 'points');
 }
 
+/** "95 % confidence" */
+export const sureness = (confidence: number): string => `${plain(100 * confidence, 4)} % confidence`;
+
 /** "1 point", "0.53 points" */
 export function countOfPoints(share: number): string {
   const text = plain(100 * share, 3);

@@ -13,7 +13,7 @@ import { trainingFigure } from './figures/training.js';
 import { widthSharesFigure } from './figures/width-shares.js';
 import { zerosFigure } from './figures/zeros.js';
 import { figureSection, Gallery } from './gallery.js';
-import { footer, page, type Section } from './page.js';
+import type { Section } from './page.js';
 import { perfettoTrace } from './perfetto.js';
 import { feasible, withRatios } from './ratios.js';
 import { accuracyView, searchesOf } from './search-view.js';
@@ -76,16 +76,8 @@ export async function renderSimulation(results: readonly (SimulationResult | Inf
     remarksSection([], machines),
     { id: 'provenance', title: 'Provenance', body: configurations(machines) },
   ];
-  return {
-    html: page(
-      'Simulation',
-      results.map((result) => result.name).join(', '),
-      sections.filter((section) => section !== undefined),
-      footer(),
-    ),
-    figures: gallery.drawn,
-    perfetto,
-  };
+  const names = results.map((result) => result.name).join(', ');
+  return assembled({ name: 'Simulation' }, names, sections, gallery, perfetto);
 }
 
 function shapesSection(result: RunResult): Section | undefined {

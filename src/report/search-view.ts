@@ -14,7 +14,7 @@ export interface SearchView {
   readonly chosen: Pick<ViewedTrial, 'point' | 'cost' | 'quality'>;
   /** "accuracy" */
   readonly measure: string;
-  /** "accuracy budget of 1 %" */
+  /** "accuracy budget of 1 point" */
   readonly budget: string;
   /** "256 validation examples" */
   readonly calibration: string;

@@ -3,11 +3,12 @@
  * some validation sequences; what they find is confirmed on the others (`confirmation.ts`).
  */
 import { TandemError } from '../../errors.js';
+import { sureness } from '../../report/format.js';
 import type { Point } from '../../search/types.js';
 import type { InferenceRewrite, OptionsSpace } from '../../techniques/types.js';
 import type { TraceRecord } from '../../trace/types.js';
 import type { RunContext } from '../api.js';
-import { type ConfirmationTest, confirmInOrder, stepsOfCost, sureness } from '../confirmation.js';
+import { type ConfirmationTest, confirmInOrder, stepsOfCost } from '../confirmation.js';
 import type { PreparedDecoding } from '../decoding/prepare.js';
 import type { HeldOut } from '../decoding/profile.js';
 import { decoderHeader } from '../decoding/trace.js';

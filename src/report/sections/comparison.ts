@@ -1,7 +1,7 @@
 /** Tables of what is compared: options found by search, rivals, and the shares measured here on other models' sizes. */
 import type { RunResult, SearchOutcome, SearchTrial, ShapeOutcome } from '../../experiment/result.js';
 import { costName } from '../figures/search.js';
-import { count, countOfPoints, energy, percent, plain, points, ratio } from '../format.js';
+import { count, countOfPoints, energy, percent, plain, points, ratio, sureness } from '../format.js';
 import { type Html, html, htmlTable } from '../html.js';
 import { infeasibility } from '../machine-columns.js';
 import type { Searched } from '../search-view.js';
@@ -21,7 +21,7 @@ export function searchTable({ technique, search }: Searched): Html {
       `accuracy on ${count(confirmation.examples)} other validation examples`,
       `${percent(chosen.confirmed, 2)} (${points(chosen.confirmed - confirmation.baseline)})`,
     ],
-    [`at worst there, with ${plain(100 * confidence, 4)} % confidence`, points(-chosen.confirmedAtMost)],
+    [`at worst there, with ${sureness(confidence)}`, points(-chosen.confirmedAtMost)],
   ] as const;
   return choicesTable(
     `Options of ${technique}, found by ${samplers[0]!.name} search in ${count(trials)} trials: the cheapest that lose at most ` +

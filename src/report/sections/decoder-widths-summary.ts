@@ -1,7 +1,7 @@
 /** The top of a report on the widths of a decoder's tokens: what they cost in perplexity, and what machines gain. */
 import type { DecoderWidthsResult, WidthsQuality } from '../../experiment/decoder-widths/result.js';
 import { costName } from '../figures/search.js';
-import { change, count, percent, plain, significant } from '../format.js';
+import { change, count, percent, plain, significant, sureness } from '../format.js';
 import { type Html, html, htmlTable } from '../html.js';
 import type { Section } from '../page.js';
 import type { WidthsSearched } from '../search-view.js';
@@ -118,7 +118,7 @@ export function widthsSearchTable({ technique, search }: WidthsSearched): Html {
         `perplexity on ${count(confirmation.sequences)} other validation sequences`,
         on(chosen.confirmed, confirmation.baseline),
       ],
-      [`more at most there, with ${plain(100 * confidence, 4)} % confidence`, percent(chosen.confirmedAtMost, 2)],
+      [`more at most there, with ${sureness(confidence)}`, percent(chosen.confirmedAtMost, 2)],
     ],
   );
 }
